@@ -1,0 +1,86 @@
+"""Every hook that a JULNet plugin may implement: the contract, without code.
+
+A plugin is any object or module with functions marked `@julnet_plugin.hookimpl`, registered through the entry-point
+group `julnet` or `PluginManager.register`. Functions may take any subset of a hook's parameters, by name.
+Hooks are called in the process and on the thread that runs the job; never on a GUI thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from julnet_plugin.interfaces import (
+        AudioFeatures,
+        CliVerb,
+        FaceTracker,
+        GeneratorFactory,
+        HostEntry,
+        MatteOperator,
+        TakeWriter,
+    )
+    from julnet_plugin.types import ProgressFn, RedubRequest, Take
+
+hookspec = pluggy.HookspecMarker("julnet")
+
+
+@hookspec(firstresult=True)
+def julnet_redub_clip(request: RedubRequest, progress: ProgressFn | None) -> Take | None:
+    """Re-dub one clip.
+
+    The first plugin that returns a take wins; the built-in effect is registered last and always answers.
+
+    Args:
+        request: what to render.
+        progress: `progress(stage, done, total)`, or None.
+
+    Returns:
+        The finished take, or None to leave the request to the next plugin.
+
+    Raises:
+        JulnetError: any of the tree in `errors`; other exceptions are reported as `PluginError`.
+    """
+
+
+@hookspec
+def julnet_face_trackers() -> Sequence[FaceTracker]:  # type: ignore[empty-body]
+    """Contribute face trackers; the one named by `face.tracker` in the settings is used."""
+
+
+@hookspec
+def julnet_audio_features() -> Sequence[AudioFeatures]:  # type: ignore[empty-body]
+    """Contribute audio feature extractors; a weights file names the one that it was trained with."""
+
+
+@hookspec
+def julnet_generators() -> Sequence[GeneratorFactory]:  # type: ignore[empty-body]
+    """Contribute generator architectures; a weights file names the one that it belongs to."""
+
+
+@hookspec
+def julnet_matte_operators() -> Sequence[MatteOperator]:  # type: ignore[empty-body]
+    """Contribute steps of the matte chain, run in their `order` between σ and the painted strokes."""
+
+
+@hookspec
+def julnet_writers() -> Sequence[TakeWriter]:  # type: ignore[empty-body]
+    """Contribute deliveries; `--deliver NAME` chooses among them."""
+
+
+@hookspec
+def julnet_hosts() -> Sequence[HostEntry]:  # type: ignore[empty-body]
+    """Contribute host applications that `julnet hosts` lists and installs clients into."""
+
+
+@hookspec
+def julnet_cli_verbs() -> Sequence[CliVerb]:  # type: ignore[empty-body]
+    """Contribute verbs of the `julnet` command."""
+
+
+@hookspec
+def julnet_after_take(take: Take, request: RedubRequest) -> None:
+    """Act on a finished take (register it, copy it, notify). Called after everything is on disk; errors are reported."""
