@@ -66,7 +66,9 @@ def silence(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
         samples: mono, 16 kHz, brought to speech level.
     """
     power = _step_power(samples)
-    smooth = np.convolve(np.pad(power, 2, mode="edge"), np.full(5, 0.2), mode="valid") if power.size else power
+    smooth = (
+        np.convolve(np.pad(power, 2, mode="edge"), np.full(5, 0.2), mode="valid") if power.size else power
+    )
     return np.asarray(10 * np.log10(smooth / _SPEECH_RMS**2 + 1e-12) < _SILENCE_DB)
 
 
@@ -105,7 +107,14 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.zeros(count * _STEP, np.float32)
     padded[: samples.size] = samples
     mel = librosa.feature.melspectrogram(
-        y=padded, sr=SAMPLE_RATE_HZ, n_fft=512, win_length=400, hop_length=160, n_mels=_MELS, fmin=60, fmax=7600
+        y=padded,
+        sr=SAMPLE_RATE_HZ,
+        n_fft=512,
+        win_length=400,
+        hop_length=160,
+        n_mels=_MELS,
+        fmin=60,
+        fmax=7600,
     )
     frames = np.log(mel[:, : 2 * count] + 1e-5).astype(np.float32).T.reshape(count, 2, _MELS).mean(axis=1)
     return np.asarray(frames / 4.0, np.float32)
