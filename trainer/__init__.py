@@ -1,0 +1,1 @@
+"""Prepare footage, train, fine-tune, evaluate: all that makes or judges weights."""
