@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: DINet's own widths: 2.63 M parameters, 53 GFLOPs a 416x320 picture.
 DINET_WIDTHS = (128, 256, 256, 256)
-#: For a CPU: 0.17 M parameters, 3.1 GFLOPs at 416x320; the receptive field is the same 46 pixels.
+#: For a CPU: 0.17 M parameters, 3.6 GFLOPs at 416x320; the receptive field is the same 53 pixels.
 LIGHT_WIDTHS = (32, 64, 64, 64)
 
 
@@ -23,7 +23,7 @@ class PatchDiscriminator(nn.Module):
     its batch.
 
     Shape:
-        input: (B, in_channels, h, w), h and w at least 46; RGB in [0, 1].
+        input: (B, in_channels, h, w), h and w at least 53; RGB in [0, 1].
         output: (B, 1, h', w'); 416x320 gives 46x34.
 
     Source:
