@@ -1,0 +1,1 @@
+"""The steps of the built-in effect: what `effect.py` tells in order, one file a step."""
