@@ -1,0 +1,266 @@
+"""Lay the generated crop into the plate: warp, colour match at the rim, grain, blend in the plate's own values.
+
+Where coverage is 0 the plate's bytes come back unchanged, whatever they hold. The blend happens in the plate's values,
+`plate * (1 - a) + to_plate(generated) * a`: an EXR highlight far above display white is faded, never clipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from julnet_plugin.compose.geometry import (
+    COVERAGE_FLOOR,
+    covered_rect,
+    crop_coordinates,
+    tightened,
+    warp_maps,
+    warp_picture,
+)
+from julnet_plugin.compose.grain import added_grain, grain_field, grain_levels
+from julnet_plugin.compose.rim import rim_offset
+from julnet_plugin.errors import ShapeError
+from julnet_plugin.face.crop import sample_crop, scaled
+from julnet_plugin.types import Patch, Rect
+
+if TYPE_CHECKING:
+    from julnet_plugin.types import FloatArray, PixelArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+
+class DisplayTransform(Protocol):
+    """Between the plate's own values and display-referred RGB in [0, 1]."""
+
+    def to_display(self, pixels: PixelArray) -> Float32:
+        """Plate values (…, 3) to float32 display RGB."""
+        ...
+
+    def to_plate(self, display: Float32) -> PixelArray:
+        """Display RGB (…, 3) to plate values, in the plate's dtype or in float32 of the same scale."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComposeSettings:
+    """How the crop is laid into the plate."""
+
+    colour_match: float = 1.0  #: share of the rim's colour difference that is taken out, 0 to 1
+    grain: float = 1.0  #: share of the plate's missing noise that is added, 0 to 1
+    st_map: bool = True  #: whether patches carry crop coordinates
+
+    def __post_init__(self) -> None:
+        for name in ("colour_match", "grain"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                msg = f"compose.{name} is {getattr(self, name)}; it must lie between 0 and 1"
+                raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CropLayers:
+    """What one frame has in crop space, all arrays of one size (h, w).
+
+    `coverage` says where generated pixels are used; a drive mode may have lowered it. `region` is the coverage before
+    that: it says where the model drew at all, its edge is the rim, and σ, error and matte are delivered wherever it is
+    above 0, so that a plate held by the matte does not erase the matte.
+
+    Shape:
+        image: (h, w, 3) display RGB.
+        coverage, sigma, error, matte, region: (h, w).
+        source: (h, w, 3) the plate's crop in display RGB; sampled from the plate when None.
+    """
+
+    image: FloatArray
+    coverage: FloatArray
+    sigma: FloatArray
+    error: FloatArray
+    matte: FloatArray | None = None
+    region: FloatArray | None = None
+    source: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        size = self.image.shape[:2]
+        for name in ("coverage", "sigma", "error", "matte", "region", "source"):
+            array = getattr(self, name)
+            if array is not None and array.shape[:2] != size:
+                msg = f"{name} is {array.shape[:2]}, but the crop is {size}: all layers share one size"
+                raise ShapeError(msg, actual=array.shape, expected=size)
+
+
+class Compositor:
+    """Turns crop layers into patches, one frame at a time; frames do not depend on one another.
+
+    Args:
+        transform: between plate values and display RGB.
+        settings: see `ComposeSettings`.
+        seed: of the grain.
+    """
+
+    def __init__(self, transform: DisplayTransform, settings: ComposeSettings | None = None, seed: int = 0) -> None:
+        self.transform = transform
+        self.settings = settings or ComposeSettings()
+        self.seed = seed
+
+    def composite(self, plate: PixelArray, layers: CropLayers, plate_from_crop: Float64, frame: int) -> Patch | None:
+        """Composite one frame.
+
+        Args:
+            plate: (H, W, 3) in the plate's dtype and colour space; left as it is.
+            layers: the frame's arrays in crop space.
+            plate_from_crop: (2, 3) canonical crop pixels to plate pixels.
+            frame: plate frame number: grain differs from frame to frame.
+
+        Returns:
+            The patch, or None where nothing of the region lies on the plate: the frame passes through.
+        """
+        size = layers.image.shape[:2]
+        matrix = _scaled(plate_from_crop, size)
+        region = layers.coverage if layers.region is None else layers.region
+        reach = covered_rect(region, matrix, plate.shape[:2])
+        if reach is None:
+            return None
+        maps = warp_maps(_stacked(layers, region), matrix, reach)
+        rect = tightened(reach, maps[..., 0] >= COVERAGE_FLOOR)
+        if rect is None:
+            return None
+        drawn, coverage, sigma, error, matte = _unstacked(maps, reach, rect)
+        image = self._matched(plate, layers, region, plate_from_crop)
+        generated = warp_picture(image, matrix, rect)
+        under = plate[rect.slices]
+        if self.settings.grain > 0:
+            generated = self._grained(generated, under, drawn > 0.5, frame)
+        pixels = blend(under, self.transform.to_plate(np.clip(generated, 0, 1)), coverage)
+        st = crop_coordinates(matrix, rect, size) if self.settings.st_map else None
+        return Patch(rect=rect, pixels=pixels, coverage=coverage, sigma=sigma, error=error, matte=matte, st=st)
+
+    def _matched(self, plate: PixelArray, layers: CropLayers, region: FloatArray, affine: Float64) -> Float32:
+        """The generated crop with its rim in the plate's colour."""
+        image = np.asarray(layers.image, np.float32)
+        if self.settings.colour_match <= 0:
+            return image
+        source = layers.source
+        if source is None:
+            source = self._sampled(plate, affine, image.shape[:2])
+        offset = rim_offset(image, np.asarray(source, np.float32), np.asarray(region, np.float32))
+        return image + self.settings.colour_match * offset
+
+    def _sampled(self, plate: PixelArray, affine: Float64, size: tuple[int, ...]) -> Float32:
+        """The plate's crop in display RGB, converting only the rectangle that it needs."""
+        matrix = _scaled(affine, size)
+        rect = covered_rect(np.ones(size, np.float32), matrix, plate.shape[:2])
+        if rect is None:
+            return np.zeros((*size, 3), np.float32)
+        local = np.array(affine, np.float64)
+        local[:, 2] -= (rect.x0, rect.y0)
+        return sample_crop(self._display(plate[rect.slices]), local, (size[0], size[1]))
+
+    def _grained(self, generated: Float32, under: PixelArray, inside: NDArray[np.bool_], frame: int) -> Float32:
+        """The generated pixels with the noise that the plate has and they lack."""
+        plate_levels = grain_levels(self._display(under), inside)
+        levels = added_grain(plate_levels, grain_levels(generated, inside), self.settings.grain)
+        if not levels.any():
+            return generated
+        return generated + grain_field(levels, generated.shape[:2], self.seed, frame)
+
+    def _display(self, pixels: PixelArray) -> Float32:
+        """Plate values as finite display values: EXR plates may hold NaN, infinity and values far above white."""
+        display = np.asarray(self.transform.to_display(pixels), np.float32)
+        return np.clip(np.nan_to_num(display, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
+
+
+def composite_frame(
+    plate: PixelArray,
+    transform: DisplayTransform,
+    image_crop: FloatArray,
+    coverage_crop: FloatArray,
+    plate_from_crop: Float64,
+    sigma_crop: FloatArray,
+    error_crop: FloatArray,
+    *,
+    matte_crop: FloatArray | None = None,
+    source_crop: FloatArray | None = None,
+    settings: ComposeSettings | None = None,
+    seed: int = 0,
+    frame: int = 0,
+) -> Patch | None:
+    """Composite one frame from plain arrays; see `Compositor.composite`."""
+    layers = CropLayers(
+        image=image_crop,
+        coverage=coverage_crop,
+        sigma=sigma_crop,
+        error=error_crop,
+        matte=matte_crop,
+        source=source_crop,
+    )
+    return Compositor(transform, settings, seed).composite(plate, layers, plate_from_crop, frame)
+
+
+def blend(plate: PixelArray, generated: PixelArray, coverage: FloatArray) -> PixelArray:
+    """Lay generated plate values over the plate through the coverage.
+
+    Pixels where the coverage is 0 come back bit-identical, NaNs and infinities included; where it is 1 the plate does
+    not show at all.
+
+    Shape:
+        plate: (h, w, 3), any supported dtype; the result has the same.
+        generated: (h, w, 3), same scale.
+        coverage: (h, w) in [0, 1].
+    """
+    result = np.array(plate, copy=True)
+    used = coverage > 0
+    a = coverage[used][:, None].astype(np.float32)
+    below = plate[used].astype(np.float32)
+    above = generated[used].astype(np.float32)
+    below[a[:, 0] >= 1] = 0  # infinity times zero is not zero
+    mixed = below * (1 - a) + above * a
+    if plate.dtype.kind == "u":
+        mixed = np.clip(np.rint(mixed), 0, 255 if plate.dtype == np.uint8 else 65535)
+    result[used] = mixed.astype(plate.dtype)
+    return cast("PixelArray", result)
+
+
+def apply_patch(plate: PixelArray, patch: Patch | None) -> PixelArray:
+    """The finished frame: a copy of the plate with the patch in it; the plate itself where there is no patch."""
+    if patch is None:
+        return plate
+    frame = plate.copy()
+    frame[patch.rect.slices] = patch.pixels
+    return frame
+
+
+def full_plate(layer: NDArray[Any], rect: Rect, plate_size: tuple[int, ...]) -> NDArray[Any]:
+    """A patch's layer on a whole plate of zeros."""
+    whole = np.zeros((*plate_size, *layer.shape[2:]), layer.dtype)
+    whole[rect.slices] = layer
+    return whole
+
+
+def _scaled(plate_from_crop: Float64, size: tuple[int, ...]) -> Float64:
+    return scaled(plate_from_crop, (size[0], size[1]))
+
+
+def _stacked(layers: CropLayers, region: FloatArray) -> Float32:
+    """Region, coverage, σ, error and perhaps the matte in one array, 0 outside the region."""
+    drawn = region > 0
+    planes = [region, np.minimum(layers.coverage, region), layers.sigma, layers.error]
+    if layers.matte is not None:
+        planes.append(layers.matte)
+    stack = np.stack([np.asarray(p, np.float32) for p in planes], axis=-1)
+    stack[~drawn] = 0
+    return stack
+
+
+def _unstacked(maps: Float32, reach: Rect, rect: Rect) -> tuple[Float32, Float32, Float32, Float32, Float32]:
+    """Cut warped maps to the tight rectangle; everything is 0 outside the region, tiny coverage is 0."""
+    y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
+    cut = maps[y : y + rect.height, x : x + rect.width]
+    outside = cut[..., 0] < COVERAGE_FLOOR
+    planes = [np.where(outside, np.float32(0), cut[..., k]) for k in range(cut.shape[-1])]
+    drawn, coverage, sigma, error = planes[:4]
+    coverage = np.where(coverage < COVERAGE_FLOOR, np.float32(0), np.minimum(coverage, 1))
+    matte = np.clip(planes[4], 0, 1) if len(planes) > 4 else np.zeros_like(sigma)
+    return drawn, coverage, sigma, error, matte
