@@ -89,12 +89,12 @@ def warp_maps(maps: Float32, matrix: Float64, rect: Rect) -> Float32:
 
     Bilinear never leaves the range of its input, so a coverage stays in [0, 1] and a σ stays positive.
     """
-    reduced, matrix = _reduced(maps, matrix)
-    planes = [  # four at a time: OpenCV's border value has four channels
-        _warp(reduced[..., k : k + 4], matrix, rect, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-        for k in range(0, maps.shape[-1], 4)
-    ]
-    return np.concatenate([p.reshape(rect.height, rect.width, -1) for p in planes], axis=-1)
+    planes = []
+    for k in range(0, maps.shape[-1], 4):  # four at a time: OpenCV's resize and border value stop there
+        reduced, affine = _reduced(maps[..., k : k + 4], matrix)
+        warped = _warp(reduced, affine, rect, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+        planes.append(warped.reshape(rect.height, rect.width, -1))
+    return np.concatenate(planes, axis=-1)
 
 
 def crop_coordinates(matrix: Float64, rect: Rect, size: tuple[int, ...]) -> Float32:

@@ -209,11 +209,12 @@ def test_the_same_frame_gives_the_same_bytes_and_grain_changes_with_the_frame():
     assert one != seeded
 
 
-def test_a_plate_held_by_the_matte_keeps_its_matte_and_sigma():
+@pytest.mark.parametrize("zoom", [0.15, 0.5])
+def test_a_plate_held_by_the_matte_keeps_its_matte_and_sigma(zoom):
     """GIVEN a drive that set coverage to 0 THEN the pixels are the plate's, and the matte can still be edited."""
     plate = random_plate("uint8", 0)
     layers = layers_of(coverage=np.zeros(CROP, np.float32), region=ellipse(), matte=ellipse())
-    patch = Compositor(scale_for("uint8")).composite(plate, layers, affine(64, 48, 0.25, 0), 0)
+    patch = Compositor(scale_for("uint8")).composite(plate, layers, affine(64, 48, zoom, 0), 0)
     assert patch.pixels.tobytes() == plate[patch.rect.slices].tobytes()
     assert patch.matte.max() > 0.9
     assert patch.sigma.max() > 0.05
