@@ -1,0 +1,340 @@
+"""MediaPipe face mesh behind the tracker contract: 478 landmarks a face, equally precise at every plate size.
+
+MediaPipe's own pipeline looks for faces in the whole picture with a detector that misses faces further away than two
+metres, and remembers the previous picture, so that a resumed run would differ from an unbroken one. Here the parts of
+the same wheel are put together differently: the full-range detector finds faces in the picture and in tiles of it, and
+the landmark network runs on a square that we cut around each face ourselves. Nothing is remembered: `detect` depends on
+the picture alone, `follow` on the picture and the landmarks that it is given.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from julnet_plugin.face.boxes import Box, box_of, overlap, tiles
+from julnet_plugin.face.crop import fit_poses, mean_face
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Picture = NDArray[np.uint8]
+Float32 = NDArray[np.float32]
+
+_MESH_PX = 192  #: the landmark network's input
+_SEARCH_PX = 384  #: pictures and tiles are brought to this size before the detector takes them to its own 192
+_DETECTED_MARGIN = 1.5  #: side of the square around a detected face, over the detector's box
+_MESH_UNITS = 2.87  #: side of the square around a known face, in face units (outer eye corners = 1)
+_MESH_CENTRE = np.array([0.0, 0.53, 0.0])  #: its centre, in face units; halfway from forehead to chin
+_MIN_FACE = 0.065  #: smallest face that the detector finds, over the longer side of what it is shown (measured)
+_SMALLEST_PX = 32  #: faces below this are not looked for: their mouth square would be under 24 px
+
+_MESH_GRAPH = """
+input_stream: "image"
+input_stream: "roi"
+input_side_packet: "with_attention"
+output_stream: "landmarks"
+node {
+  calculator: "FaceLandmarkCpu"
+  input_stream: "IMAGE:image"
+  input_stream: "ROI:roi"
+  input_side_packet: "WITH_ATTENTION:with_attention"
+  output_stream: "LANDMARKS:landmarks"
+}
+"""
+_PRESENCE = "facelandmarkcpu__face_presence_score"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One face in one picture.
+
+    Shape:
+        landmarks: (478, 3) float32, as `FaceTracker.detect` returns them.
+    """
+
+    landmarks: Float32
+    presence: float  #: the network's own belief that this is a face, 0 to 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Square:
+    """Turned square around a face, in plate pixels; `turn` in radians, clockwise as seen."""
+
+    x: float
+    y: float
+    side: float
+    turn: float
+
+
+class MediaPipeFaceMesh:
+    """Face tracker on MediaPipe 0.10.21's bundled networks. Threads that share one wait for one another.
+
+    Args:
+        min_detection: least detector score of a face that nobody followed.
+        min_presence: least presence score of any face.
+        mirror: also look at the mirrored face and take the mean. It costs a second run of the network (3 ms) and takes
+            a third to a half of the jitter out (measured on the validation clips), and all left-right bias.
+    """
+
+    name = "mediapipe"
+
+    def __init__(self, min_detection: float = 0.5, min_presence: float = 0.5, mirror: bool = True) -> None:
+        self._min_detection = min_detection
+        self._min_presence = min_presence
+        self._mirror = mirror
+        self._networks: _Networks | None = None
+        self._lock = threading.Lock()
+
+    def detect(self, picture: Picture, max_faces: int) -> list[Float32]:
+        """Find faces; see `FaceTracker.detect`. Looks closer, tile by tile, where the whole picture shows none."""
+        return [sighting.landmarks for sighting in self.search(picture, max_faces)]
+
+    def search(self, picture: Picture, max_faces: int) -> list[Sighting]:
+        """`detect`, with the presence score of each face."""
+        picture = np.ascontiguousarray(picture)
+        found: list[Sighting] = []
+        for level in _levels(picture.shape[1], picture.shape[0]):
+            if found and level[0].size < min(picture.shape[:2]):
+                break  # finer tiles are for pictures in which nothing was found
+            squares = [square for tile in level for square in self._squares(picture, tile)]
+            found = _merge(found, [s for q in squares if (s := self._settle(picture, q)) is not None])
+        found.sort(key=lambda s: -box_of(s.landmarks).area)
+        return found[:max_faces]
+
+    def follow(self, picture: Picture, faces: Sequence[Float32]) -> list[Sighting | None]:
+        """Find the same faces again in the next picture of a shot; None for a face that is gone.
+
+        Args:
+            picture: (H, W, 3) display-referred RGB.
+            faces: landmarks in the previous picture; a face that moved by more than a third of its size is lost.
+        """
+        picture = np.ascontiguousarray(picture)
+        return [self._look(picture, _square_of(face)) for face in faces]
+
+    def close(self) -> None:
+        """Free the networks; a later call loads them again."""
+        with self._lock:
+            if self._networks is not None:
+                self._networks.close()
+                self._networks = None
+
+    def _settle(self, picture: Picture, square: _Square) -> Sighting | None:
+        """Landmarks of a detected face. The second look starts where `follow` would start, so both agree."""
+        first = self._look(picture, square)
+        return None if first is None else self._look(picture, _square_of(first.landmarks))
+
+    def _look(self, picture: Picture, square: _Square) -> Sighting | None:
+        cut, plate_from_cut = _cut(picture, square)
+        with self._lock:
+            points, presence = self._mesh(cut)
+        if presence < self._min_presence:
+            return None
+        points *= _MESH_PX
+        landmarks = np.empty_like(points)
+        landmarks[:, :2] = (points[:, :2] - 0.5) @ plate_from_cut[:, :2].T + plate_from_cut[:, 2]
+        landmarks[:, 2] = points[:, 2] * (square.side / _MESH_PX)
+        return Sighting(landmarks.astype(np.float32), presence)
+
+    def _mesh(self, cut: Picture) -> tuple[NDArray[np.float64], float]:
+        networks = self._load()
+        points, presence = networks.mesh(cut)
+        if self._mirror and presence >= self._min_presence:
+            mirrored, other = networks.mesh(np.ascontiguousarray(cut[:, ::-1]))
+            mirrored = mirrored[_mirror_twins()]
+            mirrored[:, 0] = 1 - mirrored[:, 0]
+            points, presence = (points + mirrored) / 2, min(presence, other)
+        return points, presence
+
+    def _squares(self, picture: Picture, tile: Box) -> Iterator[_Square]:
+        """Detect faces inside one tile and say where the landmark network should look."""
+        part = picture[int(tile.y0) : int(tile.y1), int(tile.x0) : int(tile.x1)]
+        scale = min(1.0, _SEARCH_PX / max(part.shape[:2]))
+        if scale < 1:
+            size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+            part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+        with self._lock:
+            rows = self._load().boxes(np.ascontiguousarray(part), self._min_detection)
+        for x, y, width, height, eye_x0, eye_y0, eye_x1, eye_y1 in rows:
+            size_px = max(width * tile.width, height * tile.height)
+            if size_px < _SMALLEST_PX / 2:
+                continue
+            turn = np.arctan2((eye_y1 - eye_y0) * tile.height, (eye_x1 - eye_x0) * tile.width)
+            yield _Square(
+                x=tile.x0 + (x + width / 2) * tile.width - 0.5,
+                y=tile.y0 + (y + height / 2) * tile.height - 0.5,
+                side=_DETECTED_MARGIN * size_px,
+                turn=float(turn),
+            )
+
+    def _load(self) -> _Networks:
+        if self._networks is None:
+            self._networks = _Networks()
+        return self._networks
+
+
+class _Networks:
+    """The MediaPipe graphs, each run on one picture at a time."""
+
+    def __init__(self) -> None:
+        with _quiet():
+            from google.protobuf import text_format  # type: ignore[import-untyped]
+            from mediapipe.framework import calculator_pb2
+            from mediapipe.framework.formats import rect_pb2
+            from mediapipe.python.solution_base import SolutionBase
+            from mediapipe.python.solutions.face_detection import FaceDetection
+
+            config = text_format.Parse(_MESH_GRAPH, calculator_pb2.CalculatorGraphConfig())
+            self._mesh = SolutionBase(
+                graph_config=config,
+                side_inputs={"with_attention": True},
+                # The gate stays open, so that the score comes back with the landmarks and is judged in one place.
+                calculator_params={"facelandmarkcpu__ThresholdingCalculator.threshold": 0.0},
+                outputs=["landmarks", _PRESENCE],
+            )
+            self._far = FaceDetection(min_detection_confidence=0.1, model_selection=1)
+            self._near = FaceDetection(min_detection_confidence=0.1, model_selection=0)
+            self._whole = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1, height=1, rotation=0)
+            blank = np.zeros((_MESH_PX, _MESH_PX, 3), np.uint8)
+            self.mesh(blank)  # what the networks have to say at their first run is said here
+            self.boxes(blank, 0.5)
+
+    def mesh(self, cut: Picture) -> tuple[NDArray[np.float64], float]:
+        """Landmarks of the face in a square picture, (478, 3) over its side, and the presence score."""
+        answer = self._mesh.process({"image": cut, "roi": self._whole})
+        points = np.array([(p.x, p.y, p.z) for p in answer.landmarks.landmark], np.float64)
+        return points, float(getattr(answer, _PRESENCE))
+
+    def boxes(self, picture: Picture, min_score: float) -> list[tuple[float, ...]]:
+        """Faces as (x, y, width, height, right eye x, y, left eye x, y), all over the picture's width and height.
+
+        The near-range network is asked only when the far-range one finds nothing: it knows faces that fill the picture.
+        """
+        for network in (self._far, self._near):
+            rows = [_row(d) for d in network.process(picture).detections or () if d.score[0] >= min_score]
+            if rows:
+                return rows
+        return []
+
+    def close(self) -> None:
+        """Close the graphs."""
+        for graph in (self._mesh, self._far, self._near):
+            graph.close()
+
+
+def _row(detection: Any) -> tuple[float, ...]:
+    data = detection.location_data
+    box, eyes = data.relative_bounding_box, data.relative_keypoints[:2]
+    return (box.xmin, box.ymin, box.width, box.height, eyes[0].x, eyes[0].y, eyes[1].x, eyes[1].y)
+
+
+def _levels(width: int, height: int) -> Iterator[list[Box]]:
+    """What to show the detector, coarse to fine: the whole picture, squares of its height, of half that, and on."""
+    yield [Box(0, 0, width, height)]
+    side = min(width, height)
+    seen = max(width, height)
+    while seen * _MIN_FACE > _SMALLEST_PX:
+        if side < 0.8 * seen:
+            yield tiles(width, height, side)
+            seen = side
+        side //= 2
+
+
+def _merge(kept: list[Sighting], more: list[Sighting]) -> list[Sighting]:
+    """Add the sightings that are not already there; tiles overlap, so the same face comes several times."""
+    kept = list(kept)
+    for sighting in more:
+        box = box_of(sighting.landmarks)
+        if all(overlap(box, box_of(other.landmarks)) < 0.4 for other in kept):
+            kept.append(sighting)
+    return kept
+
+
+def _square_of(landmarks: Float32) -> _Square:
+    """Where to look for a face that was at `landmarks` one picture ago.
+
+    From the rigid fit and not from the landmarks' own box: a square that neither a jaw nor a turning head makes pump
+    gives steadier landmarks.
+    """
+    poses = fit_poses(landmarks[None])
+    centre = poses.scale[0] * (poses.rotation[0] @ _MESH_CENTRE) + poses.translation[0]
+    side = _MESH_UNITS * float(poses.scale[0])
+    return _Square(x=float(centre[0]), y=float(centre[1]), side=side, turn=float(poses.angles()[0, 2]))
+
+
+@lru_cache(maxsize=1)
+def _mirror_twins() -> NDArray[np.intp]:
+    """For each landmark the one on the other side of the face: (478,) indices, its own inverse."""
+    face = mean_face()
+    twins = np.arange(len(face))
+    for part in (slice(0, 468), slice(468, 478)):  # irises apart: they lie among the eyelids' points
+        here = face[part]
+        there = here * [-1.0, 1.0, 1.0]
+        cost = np.square(there[:, None] - here[None]).sum(axis=-1)
+        twins[part] = linear_sum_assignment(cost + cost.T)[1] + (part.start or 0)
+    return twins
+
+
+def _cut(picture: Picture, square: _Square) -> tuple[Picture, NDArray[np.float64]]:
+    """Cut the square out upright, at the network's size, without aliasing; also its affine, cut to plate."""
+    k = max(square.side, 1.0) / _MESH_PX
+    cos, sin = k * np.cos(square.turn), k * np.sin(square.turn)
+    half = (_MESH_PX - 1) / 2
+    affine = np.array(
+        [[cos, -sin, square.x - (cos - sin) * half], [sin, cos, square.y - (sin + cos) * half]], np.float64
+    )
+    source, source_from_cut = picture, affine
+    step = int(k)
+    if step > 1:
+        source, source_from_cut = _averaged(picture, square, affine, step)
+    cut = cv2.warpAffine(
+        source,
+        source_from_cut,
+        (_MESH_PX, _MESH_PX),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(cut, np.uint8), affine
+
+
+def _averaged(
+    picture: Picture, square: _Square, affine: NDArray[np.float64], step: int
+) -> tuple[Picture, NDArray[np.float64]]:
+    """The part of the picture around the square, averaged over step x step pixels on a grid that never moves."""
+    height, width = picture.shape[:2]
+    reach = 0.5 * square.side * (abs(np.cos(square.turn)) + abs(np.sin(square.turn))) + 2 * step
+    x0 = int(np.clip((square.x - reach) // step * step, 0, (width - 1) // step * step))
+    y0 = int(np.clip((square.y - reach) // step * step, 0, (height - 1) // step * step))
+    columns = max(1, (int(np.clip(square.x + reach, x0 + step, width)) - x0) // step)
+    rows = max(1, (int(np.clip(square.y + reach, y0 + step, height)) - y0) // step)
+    part = picture[y0 : y0 + rows * step, x0 : x0 + columns * step]
+    small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
+    moved = affine / step
+    moved[:, 2] = (affine[:, 2] - [x0, y0] + 0.5) / step - 0.5
+    return np.asarray(small, np.uint8), moved
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what MediaPipe's C++ writes to the process's stderr while its graphs start off the user's terminal."""
+    try:
+        keep = os.dup(2)
+    except OSError:  # no stderr at all, as under some hosts
+        yield
+        return
+    try:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - a device, not a file
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(keep, 2)
+        os.close(keep)
