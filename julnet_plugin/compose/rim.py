@@ -35,7 +35,7 @@ def rim_offset(generated: Float32, source: Float32, coverage: Float32) -> Float3
 
     Shape:
         generated: (h, w, 3) display RGB.
-        source: (h, w, 3) the plate's crop, display RGB.
+        source: (h, w, 3) the plate's crop, display RGB, finite.
         coverage: (h, w); the region is where it is above 0.
         returns: (h, w, 3), 0 everywhere when the region is empty.
     """
@@ -45,9 +45,8 @@ def rim_offset(generated: Float32, source: Float32, coverage: Float32) -> Float3
         return np.zeros_like(generated)
     size = (min(_COLUMNS, width), max(round(height * min(_COLUMNS, width) / width), 1))
     weight = _area(band, size)
-    # outside the band the two pictures may hold anything: it must not leak in through 0 * inf
-    difference = np.where(band[..., None] > 0, np.clip(source, 0, 1) - np.clip(generated, 0, 1), 0)
-    cells = _area(difference * band[..., None], size) / np.maximum(weight, 1e-6)[..., None]
+    difference = np.clip(cv2.subtract(source, generated), -1, 1)
+    cells = _area(cv2.multiply(difference, cv2.merge([band] * 3)), size) / np.maximum(weight, 1e-6)[..., None]
     plane, trust = _robust_plane(cells, weight)
     residual = _diffuse(cells - plane, weight * trust)
     field = np.clip(plane + residual, -_LIMIT, _LIMIT)
@@ -113,5 +112,5 @@ def _push_pull(total: NDArray[Any], known: NDArray[Any], full: float) -> Float32
     return np.asarray(up + confidence * (mean - up), np.float32)
 
 
-def _area(array: Float32, size: tuple[int, int]) -> Float32:
+def _area(array: NDArray[Any], size: tuple[int, int]) -> Float32:
     return np.asarray(cv2.resize(np.asarray(array, np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
