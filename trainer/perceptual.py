@@ -89,12 +89,12 @@ def perceptual_loss(
         raise ValueError(msg)
     if box is not None:
         generated, target = generated[:, :, box[0], box[1]], target[:, :, box[0], box[1]]
-    terms: list[Tensor] = []
+    scales: list[Tensor] = []
     if full:
-        terms += _terms(network, generated, target)
+        scales.append(_mean_of_terms(network, generated, target))
     if half:
-        terms += _terms(network, halve(generated), halve(target))
-    return torch.stack(terms).mean()
+        scales.append(_mean_of_terms(network, halve(generated), halve(target)))
+    return torch.stack(scales).mean()
 
 
 def halve(picture: Tensor) -> Tensor:
@@ -128,10 +128,11 @@ def _grown(used: Tensor, margin: int, multiple: int, limit: int) -> slice:
     return slice(start, start + length)
 
 
-def _terms(network: FeatureNetwork, generated: Tensor, target: Tensor) -> list[Tensor]:
+def _mean_of_terms(network: FeatureNetwork, generated: Tensor, target: Tensor) -> Tensor:
     with torch.no_grad():
         wanted = network(target)
-    return [(g.float() - t.float()).abs().mean() for g, t in zip(network(generated), wanted, strict=True)]
+    found = network(generated)
+    return torch.stack([(g.float() - t.float()).abs().mean() for g, t in zip(found, wanted, strict=True)]).mean()
 
 
 def to_device(network: FeatureNetwork, device: torch.device | str) -> FeatureNetwork:
