@@ -14,8 +14,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
+_ALL = slice(None)
 
-def adaat(features: Tensor, scale: Tensor, angle: Tensor, translation: Tensor) -> Tensor:
+
+def adaat(
+    features: Tensor,
+    scale: Tensor,
+    angle: Tensor,
+    translation: Tensor,
+    rows: slice = _ALL,
+    columns: slice = _ALL,
+) -> Tensor:
     """Sample every channel through its own scale, rotation and translation.
 
     The result at (x, y) is the channel at S·Rot(R)·(x, y) + T, zero where that lies outside.
@@ -25,8 +34,9 @@ def adaat(features: Tensor, scale: Tensor, angle: Tensor, translation: Tensor) -
         scale: (B, C), 1 = as it is, 0.5 = magnified twice.
         angle: (B, C) in radians.
         translation: (B, C, 2), x then y.
-        returns: (B, C, H, W) in the dtype of `features`; the sampling itself is done in float32 or better, since
-            half-precision coordinates are coarser than a pixel.
+        rows, columns: the part of the result that is wanted; all of it unless said.
+        returns: (B, C, H, W), or that part of it, in the dtype of `features`; the sampling itself is done in float32 or
+            better.
 
     Convention:
         x right, y down, both in [-1, 1] from the centre of the first to the centre of the last sample
@@ -36,29 +46,35 @@ def adaat(features: Tensor, scale: Tensor, angle: Tensor, translation: Tensor) -
         JULNet (ICMR 2025) Eq. (1).
     """
     B, C, H, W = features.shape
-    grid = affine_grid(scale, angle, translation, H, W)  # (B, C, H, W, 2)
+    grid = affine_grid(scale, angle, translation, _positions(H, scale)[rows], _positions(W, scale)[columns])
+    h, w = grid.shape[2:4]
     planes = features.to(grid.dtype).reshape(B * C, 1, H, W)
-    sampled = F.grid_sample(planes, grid.reshape(B * C, H, W, 2), padding_mode="zeros", align_corners=True)
-    return sampled.reshape(B, C, H, W).to(features.dtype)
+    sampled = F.grid_sample(planes, grid.reshape(B * C, h, w, 2), padding_mode="zeros", align_corners=True)
+    return sampled.reshape(B, C, h, w).to(features.dtype)
 
 
-def affine_grid(scale: Tensor, angle: Tensor, translation: Tensor, rows: int, columns: int) -> Tensor:
+def affine_grid(scale: Tensor, angle: Tensor, translation: Tensor, y: Tensor, x: Tensor) -> Tensor:
     """Where every output sample of every channel comes from: Eq. (1), written out.
 
     `F.affine_grid` does the same with a matrix product; writing it out is faster, and ONNX knows every step of it.
 
     Shape:
-        returns: (B, C, rows, columns, 2), x then y in [-1, 1].
+        y: (H,) rows of the result in [-1, 1].
+        x: (W,) columns of the result in [-1, 1].
+        returns: (B, C, H, W, 2), x then y, in the dtype of `y` and `x`.
     """
-    dtype = torch.float64 if scale.dtype == torch.float64 else torch.float32
-    S, R, T = scale.to(dtype), angle.to(dtype), translation.to(dtype)
+    S, R, T = (parameter.to(y.dtype) for parameter in (scale, angle, translation))
     cosine = (S * torch.cos(R))[..., None, None]  # (B, C, 1, 1)
     sine = (S * torch.sin(R))[..., None, None]
-    x = torch.linspace(-1, 1, columns, dtype=dtype, device=scale.device)
-    y = torch.linspace(-1, 1, rows, dtype=dtype, device=scale.device)[:, None]
-    from_x = cosine * x - sine * y + T[..., 0, None, None]
-    from_y = sine * x + cosine * y + T[..., 1, None, None]
+    from_x = cosine * x - sine * y[:, None] + T[..., 0, None, None]
+    from_y = sine * x + cosine * y[:, None] + T[..., 1, None, None]
     return torch.stack((from_x, from_y), dim=-1)
+
+
+def _positions(count: int, like: Tensor) -> Tensor:
+    """Sample positions from -1 to 1, in float32 or better: half-precision coordinates are coarser than a pixel."""
+    dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+    return torch.linspace(-1, 1, count, dtype=dtype, device=like.device)
 
 
 class AdaATParameters(nn.Module):
@@ -87,7 +103,7 @@ class AdaATParameters(nn.Module):
         hidden = self.hidden(condition)
         scale = 2 * torch.sigmoid(self.scale(hidden))
         angle = math.pi * torch.tanh(self.angle(hidden))
-        translation = torch.tanh(self.translation(hidden)).unflatten(1, (-1, 2))  # (B, C, 2)
+        translation = torch.tanh(self.translation(hidden)).reshape(*scale.shape, 2)  # (B, C, 2)
         return scale, angle, translation
 
 

@@ -11,8 +11,32 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-class ConvBlock2d(nn.Module):
-    """Convolution, BatchNorm, ReLU.
+class Foldable(nn.Module):
+    """A module that can put its own normalisation into its convolutions."""
+
+    def fold(self) -> None:
+        """Compute the same in eval mode with fewer steps; called once, in eval mode."""
+        raise NotImplementedError
+
+
+def fold_batchnorm(network: nn.Module) -> None:
+    """Put every normalisation that follows a convolution into that convolution, in place.
+
+    The network computes the same in eval mode, with fewer passes over memory. It can't be trained afterwards.
+
+    Raises:
+        RuntimeError: the network is in training mode, where BatchNorm isn't a fixed affine map.
+    """
+    if network.training:
+        msg = "fold_batchnorm needs a network in eval mode"
+        raise RuntimeError(msg)
+    for module in network.modules():
+        if isinstance(module, Foldable):
+            module.fold()
+
+
+class ConvBlock2d(Foldable):
+    """Convolution, BatchNorm, ReLU: DINet's Same (stride 1) and Down (stride 2).
 
     Shape:
         (B, inputs, H, W) to (B, outputs, ⌈H/stride⌉, ⌈W/stride⌉).
@@ -46,7 +70,39 @@ class UpBlock2d(ConvBlock2d):
         return super().forward(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 
-class ResBlock2d(nn.Module):
+class JoinBlock2d(Foldable):
+    """3x3 convolution of two feature maps side by side, BatchNorm, ReLU; the second map's share can be kept.
+
+    A convolution of concatenated channels is the sum of two convolutions, so what doesn't change over a shot is
+    convolved once.
+
+    Shape:
+        first (B, C1, H, W) and `share(second)` (B, outputs, H, W) to (B, outputs, H, W).
+    """
+
+    def __init__(self, first: int, second: int, outputs: int) -> None:
+        super().__init__()
+        joint = nn.Conv2d(first + second, outputs, 3, padding=1)  # for the initial scale of both halves
+        self.conv = nn.Conv2d(first, outputs, 3, padding=1)
+        self.share = nn.Conv2d(second, outputs, 3, padding=1, bias=False)
+        self.conv.weight.data.copy_(joint.weight.data[:, :first])
+        self.share.weight.data.copy_(joint.weight.data[:, first:])
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+
+    def forward(self, first: Tensor, share: Tensor) -> Tensor:
+        """See the class."""
+        return F.relu(self.norm(self.conv(first) + share))
+
+    def fold(self) -> None:
+        """Put the normalisation into both convolutions' weights."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.share = fuse_conv_bn_eval(self.share, self.norm)
+            self.share.register_parameter("bias", None)  # the shift belongs to one half only
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+
+class ResBlock2d(Foldable):
     """Residual block, pre-activation: BatchNorm, ReLU, 3x3, BatchNorm, ReLU, 3x3, plus the input.
 
     Shape:
@@ -73,7 +129,7 @@ class ResBlock2d(nn.Module):
             self.norm2 = nn.Identity()
 
 
-class ConvBlock1d(nn.Module):
+class ConvBlock1d(Foldable):
     """Convolution over time, BatchNorm, ReLU.
 
     Shape:
@@ -96,7 +152,7 @@ class ConvBlock1d(nn.Module):
             self.norm = nn.Identity()
 
 
-class ResBlock1d(nn.Module):
+class ResBlock1d(Foldable):
     """Residual block over time, pre-activation; see `ResBlock2d`.
 
     Shape:
@@ -121,19 +177,3 @@ class ResBlock1d(nn.Module):
         if isinstance(self.norm2, nn.BatchNorm1d):
             self.conv1 = fuse_conv_bn_eval(self.conv1, self.norm2)
             self.norm2 = nn.Identity()
-
-
-def fold_batchnorm(network: nn.Module) -> None:
-    """Put every normalisation that follows a convolution into that convolution, in place.
-
-    The network computes the same in eval mode, with fewer passes over memory. It can't be trained afterwards.
-
-    Raises:
-        RuntimeError: the network is in training mode, where BatchNorm isn't a fixed affine map.
-    """
-    if network.training:
-        msg = "fold_batchnorm needs a network in eval mode"
-        raise RuntimeError(msg)
-    for module in network.modules():
-        if isinstance(module, (ConvBlock2d, ResBlock2d, ConvBlock1d, ResBlock1d)):
-            module.fold()

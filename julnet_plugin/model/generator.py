@@ -29,7 +29,7 @@ class GeneratorOutput(NamedTuple):
 
 
 class MouthSquare(NamedTuple):
-    """The square of a crop in which a mouth may be painted: rows top ≤ y < top + side, columns left ≤ x < left + side."""
+    """The square of a crop where a mouth may be painted: rows top ≤ y < top + side, columns left ≤ x < left + side."""
 
     top: int
     left: int
@@ -56,7 +56,7 @@ def mouth_square(rows: int, columns: int) -> MouthSquare:
     """
     unit, rest = divmod(columns, 10)
     if rest or rows != 13 * unit or unit == 0:
-        msg = f"a crop of {rows} rows by {columns} columns has no mouth square; both must be the same multiple of 13 and 10"
+        msg = f"a crop of {rows} x {columns} has no mouth square; it must be 13 by 10 times the same whole number"
         raise ValueError(msg)
     return MouthSquare(4 * unit, unit, 8 * unit)
 
@@ -72,12 +72,15 @@ class Generator(nn.Module, ABC):
         audio_size: D, the length of one audio feature vector.
         audio_window: W, how many feature vectors a frame sees.
         n_refs: N, how many reference frames a shot has.
+        keep_float32: layers, by dotted name, that an engine running in half precision leaves in float32, because their
+            rounding would be seen; `forward` calls them with autocast off.
     """
 
     crop_size: tuple[int, int]
     audio_size: int
     audio_window: int = AUDIO_WINDOW
     n_refs: int
+    keep_float32: tuple[str, ...] = ()
 
     @abstractmethod
     def encode_references(self, refs: Tensor) -> tuple[Tensor, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
 from torch import Tensor, nn
 
@@ -38,7 +39,20 @@ class UncertaintyHead(nn.Module):
 
     def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        raw_error, raw_log_sigma = self.out(self.layers(seen)).float().chunk(2, dim=1)
+        raw = self.out(self.layers(seen))
+        raw_error, raw_log_sigma = raw.to(torch.promote_types(raw.dtype, torch.float32)).chunk(2, dim=1)
         # A soft floor: above it τ is nearly the raw value, at it the gradient does not vanish as a clamp's would.
         log_sigma = LOG_SIGMA_FLOOR + F.softplus(raw_log_sigma - LOG_SIGMA_FLOOR)
         return F.softplus(raw_error), log_sigma
+
+
+class NoUncertainty(nn.Module):
+    """Stands in for `UncertaintyHead` in a network that is trained without it, and claims to know nothing.
+
+    σ = 1 and ε̂ = 1 everywhere: as wrong as an image in [0, 1] can be. With τ = 0, Eq. (4) is the plain L1 loss.
+    """
+
+    def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) to error and log_sigma, (B, 1, h, w) each."""
+        nothing = torch.zeros_like(seen[:, :1], dtype=torch.promote_types(seen.dtype, torch.float32))
+        return nothing + 1, nothing
