@@ -24,9 +24,7 @@ SYNC_OFFSETS = 15  #: LSE looks so many frames to both sides
 
 
 def psnr(generated: Floats, truth: Floats, mask: Floats | None = None) -> Float64:
-    """Peak signal-to-noise ratio of each frame in dB, over the mask and all three channels; NaN for an empty
-    mask.
-    """
+    """Peak signal-to-noise ratio of each frame in dB, over the mask and the channels; NaN for an empty mask."""
     squared = np.square(generated.astype(np.float64) - truth).mean(axis=3)  # (T, h, w)
     error = _masked_mean(squared, mask)
     return np.asarray(np.minimum(-10.0 * np.log10(np.maximum(error, 1e-300)), PSNR_CAP_DB))
@@ -70,9 +68,8 @@ def flicker(generated: Floats, truth: Floats, mask: Floats | None = None) -> Flo
     Returns:
         (T − 1,) in [0, 1] units of colour.
     """
-    change = np.abs(np.diff(generated.astype(np.float64), axis=0) - np.diff(truth.astype(np.float64), axis=0)).mean(
-        axis=3
-    )
+    error = generated.astype(np.float64) - truth
+    change = np.abs(np.diff(error, axis=0)).mean(axis=3)
     if mask is not None and mask.ndim == 3:
         mask = np.minimum(mask[1:], mask[:-1])
     return _masked_mean(change, mask)
@@ -136,12 +133,13 @@ def lip_sync_error(video: Floats, audio: Floats, offsets: int = SYNC_OFFSETS) ->
 
 
 def sync_accuracy(video: Floats, audio: Floats, shift: int = 10, window: int = 25) -> float:
-    """Share of windows whose true sound is nearer than the sound `shift` frames later and earlier, each asked
-    alone.
+    """Share of windows whose true sound is nearer than other sound of the same clip.
+
+    The sound `shift` frames later and the sound as much earlier are asked alone, so blind guessing scores 0.5. NaN for
+    a clip shorter than `window + 2 · shift`.
 
     Shape:
-        video, audio: (T, E), row t of both about the same moment. NaN for a clip shorter than window +
-            2·shift.
+        video, audio: (T, E), row t of both about the same moment.
     """
     last = len(video) - window - shift
     starts = range(shift, last + 1, max(1, window // 5))
@@ -170,9 +168,7 @@ def _distance(a: Floats, b: Floats) -> float:
 
 
 def correlation(a: Floats, b: Floats) -> float:
-    """Pearson correlation over the frames where both are finite; NaN for a constant or fewer than 3
-    frames.
-    """
+    """Pearson correlation where both are finite; NaN for a constant or fewer than 3 frames."""
     good = np.isfinite(a) & np.isfinite(b)
     x, y = a[good].astype(np.float64), b[good].astype(np.float64)
     if len(x) < 3:

@@ -25,6 +25,7 @@ from trainer.metrics import (
 )
 
 Pictures = NDArray[np.float32]
+Embeddings = NDArray[np.float64]
 
 
 @pytest.fixture
@@ -87,13 +88,11 @@ def test_flicker_ignores_a_constant_error_and_counts_a_changing_one(pictures: tu
 
 def test_the_landmark_distance_is_per_cent_of_the_face_unit() -> None:
     truth = np.zeros((2, 5, 2))
-    moved = truth + [3.0, 4.0]
+    moved = truth + np.array([3.0, 4.0])
     assert mouth_landmark_distance(moved, truth, np.array([100.0, 50.0])).tolist() == [5.0, 10.0]
 
 
-def speech(
-    rng: np.random.Generator, frames: int = 120, noise: float = 0.3
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def speech(rng: np.random.Generator, frames: int = 120, noise: float = 0.3) -> tuple[Embeddings, Embeddings]:
     audio = rng.normal(size=(frames, 16))
     return audio + noise * rng.normal(size=audio.shape), audio
 
