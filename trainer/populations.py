@@ -136,7 +136,7 @@ def identity_similarity(
 
 
 def _unit_rows(x: Float64) -> Float64:
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
 
 
 def batches(pictures: Sequence[NDArray[np.float32]] | NDArray[np.float32], size: int = 8) -> list[torch.Tensor]:
