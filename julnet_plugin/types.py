@@ -92,6 +92,8 @@ class MediaInfo:
     interlaced: bool = False
     rotation: int = 0  #: degrees, clockwise, already applied in width and height
     pixel_aspect: Fraction = Fraction(1)
+    time_base: Fraction | None = None  #: tick of the file's clock in seconds; None for a sequence
+    rate_assumed: bool = False  #: True for a sequence whose files do not say how fast they run
     colour: ColourTags = field(default_factory=ColourTags)
     audio: tuple[AudioInfo, ...] = ()
     reel: str | None = None
