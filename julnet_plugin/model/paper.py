@@ -58,6 +58,10 @@ class PaperConfig:
         if self.crop_size[1] % (10 * _REDUCED):
             msg = f"crop_size must be a multiple of 52 by 40, got {self.crop_size[0]} x {self.crop_size[1]}"
             raise ValueError(msg)
+        sizes = (self.audio_size, self.audio_window, self.n_refs, self.width)
+        if not all(1 <= size <= 4096 for size in sizes) or not 0 <= self.deform_blocks <= 64:
+            msg = "every size of a paper network must lie in 1..4096, and deform_blocks in 0..64"
+            raise ValueError(msg)
         if self.decode not in ("mouth", "full"):
             msg = f"decode must be 'mouth' or 'full', got {self.decode!r}"
             raise ValueError(msg)
