@@ -6,7 +6,7 @@ feature size, N reference frames.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import argparse
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from julnet_plugin.types import FloatArray, MediaInfo, Patch, PixelArray
+    from julnet_plugin.media.reader import PlateFrame
+    from julnet_plugin.types import DeliveryJob, FloatArray, FrameRange, Patch
 
 
 class FaceTracker(Protocol):
@@ -83,20 +84,56 @@ class MatteOperator(Protocol):
 
 
 class TakeWriter(Protocol):
-    """Writes one delivery of a take, frame by frame, in plate order."""
+    """One way to deliver a take: `--deliver NAME`."""
 
     name: str  #: what `--deliver` calls it
+    kind: Literal["movie", "sequence"]  #: a movie carries the dub's sound and comes with one `matte.mov` beside it
 
-    def open(self, folder: Path, info: MediaInfo, dub: Path | None, settings: dict[str, object]) -> None:
-        """Start writing under `folder` (a work folder; the effect renames finished files into the take)."""
+    def open(self, job: DeliveryJob) -> DeliverySession:
+        """Start, or go on with, one delivery.
+
+        Raises:
+            InputError: this plate cannot be delivered this way; said before the first frame is rendered.
+        """
         ...
 
-    def write(self, index: int, plate: PixelArray, patch: Patch | None) -> None:
-        """One plate frame (H, W, 3) in plate dtype and its patch; None where the frame passes through."""
+
+class DeliverySession(Protocol):
+    """One delivery being written, chunk by chunk. Chunks may come in any order; frames inside one come in plate order.
+
+    The bytes of a finished delivery do not depend on how often it was interrupted between chunks.
+    """
+
+    def finished(self, chunk: FrameRange) -> bool:
+        """Whether this chunk is already whole on disk, from now or from an interrupted run."""
         ...
 
-    def close(self) -> list[Path]:
-        """Finish and return the files written."""
+    def begin(self, chunk: FrameRange) -> None:
+        """Start a chunk; what an interrupted run left of it is written over."""
+        ...
+
+    def write(self, frame: PlateFrame, patch: Patch | None) -> None:
+        """One plate frame and what changes in it; None where the frame passes through.
+
+        Raises:
+            MediaError: it cannot be written (full disk, no permission).
+        """
+        ...
+
+    def end(self) -> None:
+        """Finish the chunk: after this it survives a crash."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the chunk that was begun, if any, and let go of files. Finished chunks stay."""
+        ...
+
+    def close(self) -> dict[str, str]:
+        """Finish the delivery; every chunk must be finished.
+
+        Returns:
+            What was written, by kind, relative to the job's folder; a sequence as a pattern: "png/dub.######.png".
+        """
         ...
 
 

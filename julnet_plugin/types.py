@@ -165,6 +165,22 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryJob:
+    """What one delivery of a take is made from, and where it goes."""
+
+    folder: Path  #: grows into the take folder; exists; finished files appear in it under their final names
+    work: Path  #: for what only an unfinished job needs (chunks of a movie); exists; the caller removes it
+    info: MediaInfo  #: the plate
+    frames: FrameRange  #: the plate frames that the take holds
+    chunks: tuple[FrameRange, ...]  #: how `frames` is cut for resuming; a resumed job cuts it in the same places
+    dub: Path | None = None  #: None = no sound
+    dub_offset_s: float = 0.0  #: where the dub starts relative to the first frame; negative skips its beginning
+    dub_track: int = 0
+    movie_name: str = "dub.mov"  #: what a movie delivery calls its file
+    settings: dict[str, Any] = field(default_factory=dict)  #: the writer's own settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedubRequest:
     """Everything that decides what a take looks like. Two equal requests on equal files give equal bytes on one CPU."""
 
