@@ -1,0 +1,87 @@
+"""From sound to lip shape: the audio branch of `rt`, and the space of lip shapes that it speaks.
+
+With minutes of footage the audio branch is the weak link, so it is taught on its own first: the shape of the lips needs
+no pictures, only landmarks. A lip shape is a handful of numbers, 0 being the speaker's own closed mouth and one unit the
+spread of that motion over the training speakers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+OUTER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
+INNER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
+CHIN = (152, 148, 377, 176, 400, 172, 397, 199)
+SHAPE_POINTS = OUTER_LIP + INNER_LIP + CHIN  #: landmark of each of the 48 points of a shape
+_GAP_LOWER, _GAP_UPPER = (23, 24, 25, 26, 27), (37, 36, 35, 34, 33)  #: facing points of the inner lips
+CLOSED_PERCENTILE = 20.0
+
+
+def inner_gap(shape: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Mean opening of the inner lips in face units: (T, 48, 3) to (T,)."""
+    lower, upper = shape[:, list(_GAP_LOWER), :2], shape[:, list(_GAP_UPPER), :2]
+    return np.asarray(np.linalg.norm(lower - upper, axis=-1).mean(axis=1), np.float64)
+
+
+def closed_shape(shape: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """The speaker's closed mouth: the mean over the fifth of the frames whose lips are least open. (48, 3)."""
+    gap = inner_gap(shape)
+    closed = gap <= np.percentile(gap, CLOSED_PERCENTILE)
+    return np.asarray(shape[closed].mean(axis=0), np.float64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LipBasis:
+    """Principal directions of lip motion.
+
+    Shape:
+        components: (K, 144) orthonormal.
+        spread: (K,) standard deviation of the motion along each.
+    """
+
+    components: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    def encode(self, shape: NDArray[np.floating[Any]], closed: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Lip shape numbers (T, K) of shapes (T, 48, 3) relative to the speaker's closed mouth (48, 3)."""
+        motion = (shape - closed).reshape(len(shape), -1)
+        return np.asarray(motion @ self.components.T / self.spread, np.float32)
+
+    def decode(self, code: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+        """Motion (T, 48, 3) in face units that lip shape numbers (T, K) stand for."""
+        motion = (code * self.spread) @ self.components
+        return np.asarray(motion.reshape(len(code), -1, 3), np.float32)
+
+
+class LipEncoder(nn.Module):
+    """Audio window to lip shape: 1-D convolutions over the class scores, then a small head.
+
+    Shape:
+        audio: (B, W, D) features around the frame.
+        returns: (B, K) lip shape.
+
+    Source:
+        JULNet §3.1.1 (class scores every 20 ms smoothed by 1-D convolutions); the lip-shape bottleneck is ours.
+    """
+
+    def __init__(self, audio_size: int, codes: int = 10, width: int = 128, dropout: float = 0.2) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(audio_size)
+        self.smooth = nn.Sequential(
+            nn.Conv1d(audio_size, width, 5, padding=2), nn.GELU(), nn.Dropout(dropout),
+            nn.Conv1d(width, width, 5, padding=2, stride=2), nn.GELU(), nn.Dropout(dropout),
+            nn.Conv1d(width, width, 3, padding=1, stride=2), nn.GELU(), nn.Dropout(dropout),
+        )  # fmt: skip
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(width * 6, width), nn.GELU(), nn.Dropout(dropout),
+                                  nn.Linear(width, codes))  # fmt: skip
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """See the class."""
+        features = self.norm(audio).transpose(1, 2)  # (B, D, 21)
+        return self.head(self.smooth(features))  # type: ignore[no-any-return]

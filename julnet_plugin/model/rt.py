@@ -1,0 +1,198 @@
+"""Configuration `rt`: JULNet built for a CPU, with the same inputs and outputs as `paper`.
+
+What is kept of the paper: source, reference, ID and audio encoders, AdaAT on the reference features with its parameters
+from audio and identity, a deform decoder, a face decoder, the uncertainty module. What is done differently, and why:
+
+- The network works on the crop at half size, at a quarter of that: about a hundredth of the paper's work a frame.
+- The face decoder does not only paint. It also says, for every pixel, from where in each reference the pixel could be
+  taken (a flow) and how far to trust each (a weight). References are sampled at full size, so teeth and skin keep the
+  sharpness of the plate, which a small network could not paint.
+- The audio encoder speaks through a lip shape (`lips.py`), which minutes of footage suffice to teach.
+- References come ordered from the most closed mouth to the most open, so that their place says what they show.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its usual name
+from torch import Tensor, nn
+
+from julnet_plugin.model.adaat import AdaATParameters, adaat
+from julnet_plugin.model.generator import Generator, GeneratorOutput, MouthSquare, mouth_square
+from julnet_plugin.model.lips import LipEncoder
+from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, UncertaintyHead
+
+TRUNK_W = 160  #: columns of the crop that the trunk sees
+GRID = 4  #: pixels of that crop in one cell of the trunk's grid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtConfig:
+    """What decides the shape of an `rt` network."""
+
+    width: int = 64  #: channels of the trunk
+    fine_width: int = 24  #: channels at the resolution of the half-size crop
+    audio_size: int = 42  #: D
+    codes: int = 10  #: numbers in a lip shape
+    n_refs: int = 5
+    flow_px: float = 24.0  #: farthest a reference pixel may travel, in half-size crop pixels
+    crop_size: tuple[int, int] = (416, 320)
+
+
+class ResBlock(nn.Module):
+    """Two 3x3 convolutions and a skip, pre-activation, no normalisation: nothing depends on the batch."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """`gain` and `bias` (B, C) modulate between the convolutions."""
+        y = self.first(F.leaky_relu(x, 0.2))
+        if gain is not None and bias is not None:
+            y = y * (1 + gain[..., None, None]) + bias[..., None, None]
+        return x + self.second(F.leaky_relu(y, 0.2))  # type: ignore[no-any-return]
+
+
+class RtGenerator(Generator):
+    """The light JULNet.
+
+    Shape:
+        see `Generator`; (h, w) is 208 x 160 or a whole multiple of it. What the network paints lies in the mouth square.
+    """
+
+    def __init__(self, config: RtConfig) -> None:
+        super().__init__()
+        self.config = config
+        C, N = config.width, config.n_refs
+        self.crop_size, self.audio_size, self.n_refs = config.crop_size, config.audio_size, N
+        cell = GRID * GRID
+        self.audio_encoder = LipEncoder(config.audio_size, config.codes)
+        self.lip_features = nn.Sequential(nn.Linear(config.codes, C), nn.GELU(), nn.Linear(C, C), nn.GELU())
+        self.source_encoder = nn.Sequential(nn.Conv2d(4 * cell, C, 3, padding=1), ResBlock(C))
+        self.reference_encoder = nn.Sequential(nn.Conv2d(3 * cell * N, C, 1), ResBlock(C), ResBlock(C))
+        self.id_encoder = nn.Sequential(
+            nn.Conv2d(2 * C, C, 3, stride=2, padding=1), nn.LeakyReLU(0.2),
+            nn.Conv2d(C, C, 3, stride=2, padding=1), nn.LeakyReLU(0.2),
+            nn.Conv2d(C, C, 3, stride=2, padding=1), nn.LeakyReLU(0.2),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        )  # fmt: skip
+        self.parameter_encoder = AdaATParameters(2 * C, C)
+        self.deform_encoder = ResBlock(C)
+        self.deform_decoder = nn.ModuleList([ResBlock(C), ResBlock(C)])
+        self.modulation = nn.Linear(2 * C, 8 * C)
+        self.fuse = nn.Conv2d(2 * C, C, 3, padding=1)
+        self.decoder = nn.ModuleList([ResBlock(C), ResBlock(C)])
+        fine = config.fine_width
+        self.up_half = nn.Conv2d(C, 4 * (C // 2), 3, padding=1)
+        self.up_full = nn.Conv2d(C // 2, 4 * fine, 3, padding=1)
+        self.paint = nn.Conv2d(fine, 3, 3, padding=1)
+        self.motion = nn.Conv2d(fine, 2 * N + N + 1, 3, padding=1)
+        self.uncertainty = UncertaintyHead(fine + 3 + N + 1 + 4, hidden=48)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+        with torch.no_grad():
+            self.motion.weight[: 2 * N].zero_()
+            self.motion.bias.zero_()  # type: ignore[union-attr]
+
+    def encode_references(self, refs: Tensor) -> tuple[Tensor, ...]:
+        """Reference features, their deform encoding, and the reference pixels; once a shot.
+
+        Shape:
+            refs: (B, N, 3, h, w), most closed mouth first.
+        """
+        B, N = refs.shape[:2]
+        trunk = _to_trunk(refs.flatten(0, 1))
+        features = self.reference_encoder(F.pixel_unshuffle(trunk.reshape(B, N * 3, *trunk.shape[-2:]), GRID))
+        return features, self.deform_encoder(features), refs
+
+    def lip_shape(self, audio: Tensor) -> Tensor:
+        """The lip shape (B, K) that the sound asks for."""
+        return self.audio_encoder(audio)  # type: ignore[no-any-return]
+
+    def forward(self, masked_source: Tensor, mask: Tensor, audio: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
+        """See `Generator.forward`."""
+        return self.render(masked_source, mask, self.lip_shape(audio), refs)
+
+    def render(self, masked_source: Tensor, mask: Tensor, lips: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
+        """Paint the frame for a given lip shape (B, K): what training does with true shapes."""
+        reference_features, deform_input, reference_pixels = refs
+        seen = _to_trunk(torch.cat([masked_source, mask], dim=1))
+        source = self.source_encoder(F.pixel_unshuffle(seen, GRID))  # (B, C, 52, 40)
+        identity = self.id_encoder(torch.cat([source, reference_features], dim=1))
+        condition = torch.cat([self.lip_features(lips), identity], dim=1)  # F_A, F_I
+        square = mouth_square(*source.shape[-2:]).slices
+        deformed = adaat(deform_input, *self.parameter_encoder(condition), *square)
+        gains = self.modulation(condition).chunk(8, dim=1)
+        deformed = self.deform_decoder[0](deformed, gains[0], gains[1])
+        deformed = self.deform_decoder[1](deformed, gains[2], gains[3])  # F_D
+        trunk = self.fuse(torch.cat([source[..., *square], deformed], dim=1))
+        trunk = self.decoder[0](trunk, gains[4], gains[5])
+        trunk = self.decoder[1](trunk, gains[6], gains[7])
+        fine = F.leaky_relu(F.pixel_shuffle(self.up_half(F.leaky_relu(trunk, 0.2)), 2), 0.2)
+        fine = F.leaky_relu(F.pixel_shuffle(self.up_full(fine), 2), 0.2)  # (B, fine_width, 128, 128)
+        return self._compose(fine, masked_source, mask, reference_pixels)
+
+    def _compose(self, fine: Tensor, masked_source: Tensor, mask: Tensor, references: Tensor) -> GeneratorOutput:
+        """Mix what the network painted with what it takes from the references, and judge the result."""
+        N = references.shape[1]
+        h, w = masked_source.shape[-2:]
+        square = mouth_square(h, w)
+        k = w // TRUNK_W
+        painted = torch.sigmoid(self.paint(fine))
+        motion = self.motion(fine)
+        flow = self.config.flow_px * torch.tanh(motion[:, : 2 * N] / self.config.flow_px)
+        weight = torch.softmax(motion[:, 2 * N :], dim=1)  # (B, N + 1, …): the references, then the painted picture
+        full_flow, full_weight = _enlarged(flow, k), _enlarged(weight, k)
+        image = full_weight[:, N:] * _enlarged(painted, k)
+        grid = _pixel_grid(square, fine)
+        scale = torch.tensor([2.0 / w, 2.0 / h], dtype=fine.dtype, device=fine.device)
+        for n in range(N):
+            shift = full_flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1) * k  # trunk pixels to crop pixels
+            where = (grid + shift + 0.5) * scale - 1
+            taken = F.grid_sample(references[:, n], where, padding_mode="border", align_corners=False)
+            image = image + full_weight[:, n : n + 1] * taken
+        source, inside = masked_source[..., *square.slices], mask[..., *square.slices]
+        known = [fine, _reduced(image, k), weight, _reduced(torch.cat([source, inside], dim=1), k)]
+        error, log_sigma = self.uncertainty(torch.cat(known, dim=1))
+        laid = source * (1 - inside) + image * inside
+        return GeneratorOutput(
+            image=masked_source + _embed(laid - source, square, h, w),
+            error=_embed(_enlarged(error, k), square, h, w) * mask,
+            log_sigma=F.pad(_enlarged(log_sigma, k), _margins(square, h, w), value=LOG_SIGMA_FLOOR),
+        )
+
+
+def _to_trunk(x: Tensor) -> Tensor:
+    """A crop at the size the trunk works at; larger crops are averaged down by a whole factor."""
+    return _reduced(x, x.shape[-1] // TRUNK_W)
+
+
+def _reduced(x: Tensor, k: int) -> Tensor:
+    return x if k == 1 else F.avg_pool2d(x, k)
+
+
+def _enlarged(x: Tensor, k: int) -> Tensor:
+    return x if k == 1 else F.interpolate(x, scale_factor=k, mode="bilinear", align_corners=False)
+
+
+def _margins(square: MouthSquare, h: int, w: int) -> tuple[int, int, int, int]:
+    """Left, right, top and bottom margins of the square in its crop, as `F.pad` wants them."""
+    top, left, side = square
+    return left, w - left - side, top, h - top - side
+
+
+def _embed(x: Tensor, square: MouthSquare, h: int, w: int) -> Tensor:
+    """Put a square back into a crop of zeros."""
+    return F.pad(x, _margins(square, h, w))
+
+
+def _pixel_grid(square: MouthSquare, like: Tensor) -> Tensor:
+    """(1, side, side, 2) x and y of every pixel of the square, in crop pixels."""
+    steps = torch.arange(square.side, dtype=like.dtype, device=like.device)
+    return torch.stack(torch.meshgrid(steps + square.left, steps + square.top, indexing="xy"), dim=-1)[None]

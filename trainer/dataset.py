@@ -1,0 +1,145 @@
+"""Prepared footage on disk: one safetensors file a clip, readable in any order, portable as it is.
+
+A file holds the crops as JPEG (95, 4:4:4), so it streams from disk and travels; the JSON in its header says what the
+clip is. Nothing in it refers to another file, so any set of files is a dataset, and a shard is a file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+SCHEMA = 1
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipHeader:
+    """What a prepared clip is."""
+
+    name: str
+    speaker: str
+    split: str  #: "train" or "val"; speakers never cross
+    rate: float  #: nominal frames per second
+    crop_size: tuple[int, int]  #: (h, w) of the stored crops
+    features: str  #: name of the audio features
+    feature_step_s: float
+    offset_s: float = 0.0  #: add to a frame's time to find its sound; measured by `prepare`
+    offset_confidence: float = 0.0
+    has_pictures: bool = True  #: False for clips that only teach sound to lip shape
+
+
+@dataclass(slots=True)
+class Clip:
+    """One prepared clip in memory.
+
+    Shape:
+        jpeg: T encoded crops, or none.
+        times_s: (T,) presentation times.
+        region: (T, P, 2) lower-face outline, canonical crop pixels.
+        lips: (T, 48, 3) lip contours and jaw in face units, head turned to the front.
+        angles: (T, 3) yaw, pitch, roll in radians.
+        mouth_px: (T,) side of the mouth square in plate pixels.
+        sharpness: (T,) variance of the crop's Laplacian.
+        audio: (S, D) audio features.
+    """
+
+    header: ClipHeader
+    jpeg: list[NDArray[np.uint8]]
+    times_s: NDArray[np.float64]
+    region: NDArray[np.float32]
+    lips: NDArray[np.float32]
+    angles: NDArray[np.float32]
+    mouth_px: NDArray[np.float32]
+    sharpness: NDArray[np.float32]
+    audio: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.times_s)
+
+    def crop(self, index: int) -> NDArray[np.uint8]:
+        """Decode one crop: (h, w, 3) RGB."""
+        return np.asarray(cv2.imdecode(self.jpeg[index], cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def encode_crop(crop: NDArray[Any]) -> NDArray[np.uint8]:
+    """(h, w, 3) RGB, any numeric dtype in [0, 255], to JPEG bytes."""
+    bgr = np.clip(np.round(crop[..., ::-1]), 0, 255).astype(np.uint8)
+    done, data = cv2.imencode(
+        ".jpg",
+        bgr,
+        [
+            cv2.IMWRITE_JPEG_QUALITY,
+            JPEG_QUALITY,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR,
+            cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
+        ],
+    )
+    assert done  # noqa: S101 - encoding to memory fails only for an invalid picture
+    return np.asarray(data.reshape(-1))
+
+
+def write_clip(clip: Clip, path: Path) -> None:
+    """Write a clip to a temporary name and rename it."""
+    data = np.concatenate(clip.jpeg) if clip.jpeg else np.zeros(0, np.uint8)
+    offsets = np.concatenate([[0], np.cumsum([len(j) for j in clip.jpeg])]).astype(np.int64)
+    header = {**asdict(clip.header), "schema": SCHEMA}
+    partial = path.with_name(path.name + ".partial")
+    tensors = {
+        "jpeg": data,
+        "jpeg_offsets": offsets,
+        "times_s": clip.times_s,
+        "region": clip.region,
+        "lips": clip.lips,
+        "angles": clip.angles,
+        "mouth_px": clip.mouth_px,
+        "sharpness": clip.sharpness,
+        "audio": clip.audio.astype(np.float16),
+    }
+    save_file(tensors, partial, metadata={"julnet_clip": json.dumps(header)})
+    partial.replace(path)
+
+
+def read_header(path: Path) -> ClipHeader:
+    """Only the header of a prepared clip."""
+    with safe_open(path, framework="numpy") as file:
+        return _header(file.metadata(), path)
+
+
+def read_clip(path: Path, pictures: bool = True) -> Clip:
+    """Read one prepared clip; `pictures=False` leaves the crops on disk."""
+    with safe_open(path, framework="numpy") as file:
+        header = _header(file.metadata(), path)
+        jpeg: list[NDArray[np.uint8]] = []
+        if pictures and header.has_pictures:
+            data, offsets = file.get_tensor("jpeg"), file.get_tensor("jpeg_offsets")
+            jpeg = [data[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        return Clip(
+            header=header,
+            jpeg=jpeg,
+            times_s=file.get_tensor("times_s"),
+            region=file.get_tensor("region"),
+            lips=file.get_tensor("lips"),
+            angles=file.get_tensor("angles"),
+            mouth_px=file.get_tensor("mouth_px"),
+            sharpness=file.get_tensor("sharpness"),
+            audio=file.get_tensor("audio").astype(np.float32),
+        )
+
+
+def _header(metadata: dict[str, str] | None, path: Path) -> ClipHeader:
+    if not metadata or "julnet_clip" not in metadata:
+        msg = f"{path} is not a prepared clip"
+        raise ValueError(msg)
+    fields = json.loads(metadata["julnet_clip"])
+    fields.pop("schema")
+    fields["crop_size"] = tuple(fields["crop_size"])
+    return ClipHeader(**fields)
