@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from julnet_plugin.face.boxes import Box, box_of, overlap, tiles
-from julnet_plugin.face.crop import fit_poses, mean_face
+from julnet_plugin.face.crop import mean_face
+from julnet_plugin.face.cutout import Square, cut, square_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,8 +34,6 @@ Float32 = NDArray[np.float32]
 _MESH_PX = 192  #: the landmark network's input
 _SEARCH_PX = 384  #: pictures and tiles are brought to this size before the detector takes them to its own 192
 _DETECTED_MARGIN = 1.5  #: side of the square around a detected face, over the detector's box
-_MESH_UNITS = 2.87  #: side of the square around a known face, in face units (outer eye corners = 1)
-_MESH_CENTRE = np.array([0.0, 0.53, 0.0])  #: its centre, in face units; halfway from forehead to chin
 _MIN_FACE = 0.065  #: smallest face that the detector finds, over the longer side of what it is shown (measured)
 _SMALLEST_PX = 32  #: faces below this are not looked for: their mouth square would be under 24 px
 
@@ -66,16 +65,6 @@ class Sighting:
     presence: float  #: the network's own belief that this is a face, 0 to 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Square:
-    """Turned square around a face, in plate pixels; `turn` in radians, clockwise as seen."""
-
-    x: float
-    y: float
-    side: float
-    turn: float
-
-
 class MediaPipeFaceMesh:
     """Face tracker on MediaPipe 0.10.21's bundled networks. Threads that share one wait for one another.
 
@@ -99,15 +88,31 @@ class MediaPipeFaceMesh:
         """Find faces; see `FaceTracker.detect`. Looks closer, tile by tile, where the whole picture shows none."""
         return [sighting.landmarks for sighting in self.search(picture, max_faces)]
 
-    def search(self, picture: Picture, max_faces: int) -> list[Sighting]:
-        """`detect`, with the presence score of each face."""
+    def search(
+        self, picture: Picture, max_faces: int, known: Sequence[Float32] = (), thorough: bool = True
+    ) -> list[Sighting]:
+        """Find faces other than those already known, the largest first.
+
+        Args:
+            picture: (H, W, 3) display-referred RGB.
+            max_faces: most faces to return.
+            known: landmarks of faces that are followed already.
+            thorough: in a picture that shows no face, also look through ever smaller tiles; in 1080p that takes ten
+                times as long.
+        """
         picture = np.ascontiguousarray(picture)
+        taken = [box_of(face) for face in known]
         found: list[Sighting] = []
         for level in _levels(picture.shape[1], picture.shape[0]):
-            if found and level[0].size < min(picture.shape[:2]):
-                break  # finer tiles are for pictures in which nothing was found
-            squares = [square for tile in level for square in self._squares(picture, tile)]
-            found = _merge(found, [s for q in squares if (s := self._settle(picture, q)) is not None])
+            if level[0].size < min(picture.shape[:2]) and (taken or not thorough):
+                break
+            for square in [square for tile in level for square in self._squares(picture, tile)]:
+                if any(_same_face(box, square) for box in taken):
+                    continue
+                sighting = self._settle(picture, square)
+                if sighting is not None and all(overlap(box_of(sighting.landmarks), box) < 0.4 for box in taken):
+                    found.append(sighting)
+                    taken.append(box_of(sighting.landmarks))
         found.sort(key=lambda s: -box_of(s.landmarks).area)
         return found[:max_faces]
 
@@ -119,7 +124,7 @@ class MediaPipeFaceMesh:
             faces: landmarks in the previous picture; a face that moved by more than a third of its size is lost.
         """
         picture = np.ascontiguousarray(picture)
-        return [self._look(picture, _square_of(face)) for face in faces]
+        return [self._look(picture, square_of(face)) for face in faces]
 
     def close(self) -> None:
         """Free the networks; a later call loads them again."""
@@ -128,15 +133,15 @@ class MediaPipeFaceMesh:
                 self._networks.close()
                 self._networks = None
 
-    def _settle(self, picture: Picture, square: _Square) -> Sighting | None:
+    def _settle(self, picture: Picture, square: Square) -> Sighting | None:
         """Landmarks of a detected face. The second look starts where `follow` would start, so both agree."""
         first = self._look(picture, square)
-        return None if first is None else self._look(picture, _square_of(first.landmarks))
+        return None if first is None else self._look(picture, square_of(first.landmarks))
 
-    def _look(self, picture: Picture, square: _Square) -> Sighting | None:
-        cut, plate_from_cut = _cut(picture, square)
+    def _look(self, picture: Picture, square: Square) -> Sighting | None:
+        face, plate_from_cut = cut(picture, square, _MESH_PX)
         with self._lock:
-            points, presence = self._mesh(cut)
+            points, presence = self._mesh(face)
         if presence < self._min_presence:
             return None
         points *= _MESH_PX
@@ -145,17 +150,17 @@ class MediaPipeFaceMesh:
         landmarks[:, 2] = points[:, 2] * (square.side / _MESH_PX)
         return Sighting(landmarks.astype(np.float32), presence)
 
-    def _mesh(self, cut: Picture) -> tuple[NDArray[np.float64], float]:
+    def _mesh(self, face: Picture) -> tuple[NDArray[np.float64], float]:
         networks = self._load()
-        points, presence = networks.mesh(cut)
+        points, presence = networks.mesh(face)
         if self._mirror and presence >= self._min_presence:
-            mirrored, other = networks.mesh(np.ascontiguousarray(cut[:, ::-1]))
+            mirrored, other = networks.mesh(np.ascontiguousarray(face[:, ::-1]))
             mirrored = mirrored[_mirror_twins()]
             mirrored[:, 0] = 1 - mirrored[:, 0]
             points, presence = (points + mirrored) / 2, min(presence, other)
         return points, presence
 
-    def _squares(self, picture: Picture, tile: Box) -> Iterator[_Square]:
+    def _squares(self, picture: Picture, tile: Box) -> Iterator[Square]:
         """Detect faces inside one tile and say where the landmark network should look."""
         part = picture[int(tile.y0) : int(tile.y1), int(tile.x0) : int(tile.x1)]
         scale = min(1.0, _SEARCH_PX / max(part.shape[:2]))
@@ -163,13 +168,13 @@ class MediaPipeFaceMesh:
             size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
             part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
         with self._lock:
-            rows = self._load().boxes(np.ascontiguousarray(part), self._min_detection)
+            rows = self._load().boxes(np.ascontiguousarray(part), close_up=tile.size == max(picture.shape[:2]))
         for x, y, width, height, eye_x0, eye_y0, eye_x1, eye_y1 in rows:
             size_px = max(width * tile.width, height * tile.height)
             if size_px < _SMALLEST_PX / 2:
                 continue
             turn = np.arctan2((eye_y1 - eye_y0) * tile.height, (eye_x1 - eye_x0) * tile.width)
-            yield _Square(
+            yield Square(
                 x=tile.x0 + (x + width / 2) * tile.width - 0.5,
                 y=tile.y0 + (y + height / 2) * tile.height - 0.5,
                 side=_DETECTED_MARGIN * size_px,
@@ -178,14 +183,14 @@ class MediaPipeFaceMesh:
 
     def _load(self) -> _Networks:
         if self._networks is None:
-            self._networks = _Networks()
+            self._networks = _Networks(self._min_detection)
         return self._networks
 
 
 class _Networks:
     """The MediaPipe graphs, each run on one picture at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, min_detection: float) -> None:
         with _quiet():
             from google.protobuf import text_format  # type: ignore[import-untyped]
             from mediapipe.framework import calculator_pb2
@@ -201,28 +206,28 @@ class _Networks:
                 calculator_params={"facelandmarkcpu__ThresholdingCalculator.threshold": 0.0},
                 outputs=["landmarks", _PRESENCE],
             )
-            self._far = FaceDetection(min_detection_confidence=0.1, model_selection=1)
-            self._near = FaceDetection(min_detection_confidence=0.1, model_selection=0)
+            self._far = FaceDetection(min_detection_confidence=min_detection, model_selection=1)
+            self._near = FaceDetection(min_detection_confidence=min_detection, model_selection=0)
             self._whole = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1, height=1, rotation=0)
             blank = np.zeros((_MESH_PX, _MESH_PX, 3), np.uint8)
             self.mesh(blank)  # what the networks have to say at their first run is said here
-            self.boxes(blank, 0.5)
+            self.boxes(blank, close_up=True)
 
-    def mesh(self, cut: Picture) -> tuple[NDArray[np.float64], float]:
+    def mesh(self, face: Picture) -> tuple[NDArray[np.float64], float]:
         """Landmarks of the face in a square picture, (478, 3) over its side, and the presence score."""
-        answer = self._mesh.process({"image": cut, "roi": self._whole})
+        answer = self._mesh.process({"image": face, "roi": self._whole})
         points = np.array([(p.x, p.y, p.z) for p in answer.landmarks.landmark], np.float64)
         return points, float(getattr(answer, _PRESENCE))
 
-    def boxes(self, picture: Picture, min_score: float) -> list[tuple[float, ...]]:
+    def boxes(self, picture: Picture, close_up: bool) -> list[tuple[float, ...]]:
         """Faces as (x, y, width, height, right eye x, y, left eye x, y), all over the picture's width and height.
 
-        The near-range network is asked only when the far-range one finds nothing: it knows faces that fill the picture.
+        A picture in which the far-range network finds nothing may be a close-up: the near-range one knows faces that
+        fill the picture.
         """
-        for network in (self._far, self._near):
-            rows = [_row(d) for d in network.process(picture).detections or () if d.score[0] >= min_score]
-            if rows:
-                return rows
+        for network in (self._far, self._near) if close_up else (self._far,):
+            if detections := network.process(picture).detections:
+                return [_row(detection) for detection in detections]
         return []
 
     def close(self) -> None:
@@ -249,26 +254,10 @@ def _levels(width: int, height: int) -> Iterator[list[Box]]:
         side //= 2
 
 
-def _merge(kept: list[Sighting], more: list[Sighting]) -> list[Sighting]:
-    """Add the sightings that are not already there; tiles overlap, so the same face comes several times."""
-    kept = list(kept)
-    for sighting in more:
-        box = box_of(sighting.landmarks)
-        if all(overlap(box, box_of(other.landmarks)) < 0.4 for other in kept):
-            kept.append(sighting)
-    return kept
-
-
-def _square_of(landmarks: Float32) -> _Square:
-    """Where to look for a face that was at `landmarks` one picture ago.
-
-    From the rigid fit and not from the landmarks' own box: a square that neither a jaw nor a turning head makes pump
-    gives steadier landmarks.
-    """
-    poses = fit_poses(landmarks[None])
-    centre = poses.scale[0] * (poses.rotation[0] @ _MESH_CENTRE) + poses.translation[0]
-    side = _MESH_UNITS * float(poses.scale[0])
-    return _Square(x=float(centre[0]), y=float(centre[1]), side=side, turn=float(poses.angles()[0, 2]))
+def _same_face(box: Box, square: Square) -> bool:
+    """Whether a detection is the face that fills a box, found again; tiles overlap."""
+    away = np.hypot(box.centre[0] - square.x, box.centre[1] - square.y)
+    return bool(away < 0.35 * box.size and 0.5 < square.side / _DETECTED_MARGIN / box.size < 2)
 
 
 @lru_cache(maxsize=1)
@@ -282,45 +271,6 @@ def _mirror_twins() -> NDArray[np.intp]:
         cost = np.square(there[:, None] - here[None]).sum(axis=-1)
         twins[part] = linear_sum_assignment(cost + cost.T)[1] + (part.start or 0)
     return twins
-
-
-def _cut(picture: Picture, square: _Square) -> tuple[Picture, NDArray[np.float64]]:
-    """Cut the square out upright, at the network's size, without aliasing; also its affine, cut to plate."""
-    k = max(square.side, 1.0) / _MESH_PX
-    cos, sin = k * np.cos(square.turn), k * np.sin(square.turn)
-    half = (_MESH_PX - 1) / 2
-    affine = np.array(
-        [[cos, -sin, square.x - (cos - sin) * half], [sin, cos, square.y - (sin + cos) * half]], np.float64
-    )
-    source, source_from_cut = picture, affine
-    step = int(k)
-    if step > 1:
-        source, source_from_cut = _averaged(picture, square, affine, step)
-    cut = cv2.warpAffine(
-        source,
-        source_from_cut,
-        (_MESH_PX, _MESH_PX),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(cut, np.uint8), affine
-
-
-def _averaged(
-    picture: Picture, square: _Square, affine: NDArray[np.float64], step: int
-) -> tuple[Picture, NDArray[np.float64]]:
-    """The part of the picture around the square, averaged over step x step pixels on a grid that never moves."""
-    height, width = picture.shape[:2]
-    reach = 0.5 * square.side * (abs(np.cos(square.turn)) + abs(np.sin(square.turn))) + 2 * step
-    x0 = int(np.clip((square.x - reach) // step * step, 0, (width - 1) // step * step))
-    y0 = int(np.clip((square.y - reach) // step * step, 0, (height - 1) // step * step))
-    columns = max(1, (int(np.clip(square.x + reach, x0 + step, width)) - x0) // step)
-    rows = max(1, (int(np.clip(square.y + reach, y0 + step, height)) - y0) // step)
-    part = picture[y0 : y0 + rows * step, x0 : x0 + columns * step]
-    small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
-    moved = affine / step
-    moved[:, 2] = (affine[:, 2] - [x0, y0] + 0.5) / step - 0.5
-    return np.asarray(small, np.uint8), moved
 
 
 @contextmanager
