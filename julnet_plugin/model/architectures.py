@@ -64,25 +64,3 @@ SYNCNET = Architecture(
 def julnet_generators() -> Sequence[GeneratorFactory]:
     """The built-in architectures."""
     return BUILT_IN
-
-
-def registered_generators() -> list[GeneratorFactory]:
-    """Every architecture that the built-ins and the installed plugins contribute."""
-    from julnet_plugin.manager import make_manager
-
-    contributions = make_manager().hook.julnet_generators()
-    return [factory for contribution in contributions for factory in contribution]
-
-
-def find_factory(name: str, factories: Sequence[GeneratorFactory]) -> GeneratorFactory:
-    """The architecture of this name.
-
-    Raises:
-        ValueError: there is none; the message names those there are.
-    """
-    for factory in factories:
-        if factory.name == name:
-            return factory
-    known = ", ".join(sorted(factory.name for factory in factories))
-    msg = f"unknown architecture {name!r}; this installation has {known}"
-    raise ValueError(msg)

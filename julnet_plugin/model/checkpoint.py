@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from julnet_plugin.errors import CheckpointError
-from julnet_plugin.model.architectures import SYNCNET, find_factory, registered_generators
+from julnet_plugin.model.architectures import SYNCNET
 from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.strict import values_of
 
@@ -76,13 +76,13 @@ def read_info(path: str | Path) -> CheckpointInfo:
 
 
 def load_checkpoint(
-    path: str | Path, factories: Sequence[GeneratorFactory] | None = None
+    path: str | Path, generators: Callable[[str], GeneratorFactory] | None = None
 ) -> tuple[CheckpointInfo, nn.Module]:
     """Build the network that a weights file describes and load its weights.
 
     Args:
         path: a safetensors file of ours.
-        factories: the architectures to choose from; the registered ones unless said.
+        generators: finds an architecture by name; `Manager.generator` of a new manager unless said.
 
     Returns:
         The header, and the network in eval mode, float32, on the CPU.
@@ -95,7 +95,7 @@ def load_checkpoint(
     header, size = _read_header(path)
     info = _info_of(header, path)
     # First without memory: a header may ask for anything, and the file says how large its tensors really are.
-    outline = _build(info, path, factories, device="meta")
+    outline = _build(info, path, generators, device="meta")
     _check_tensors(header, {name: tuple(t.shape) for name, t in outline.state_dict().items()}, size, path)
     tensors = _read_tensors(path)
     metadata = header["__metadata__"]
@@ -103,7 +103,7 @@ def load_checkpoint(
     if _digest(metadata["julnet"], tensors) != metadata.get("digest"):
         msg = f"{path} is damaged: its contents do not match the digest in its header; fetch it again"
         raise CheckpointError(msg, path)
-    network = _build(info, path, factories, device="cpu")
+    network = _build(info, path, generators, device="cpu")
     network.load_state_dict(tensors)
     return info, network.eval()
 
@@ -214,13 +214,12 @@ def _info_of(header: dict[str, object], path: Path) -> CheckpointInfo:
         raise CheckpointError(msg, path) from exc
 
 
-def _build(info: CheckpointInfo, path: Path, factories: Sequence[GeneratorFactory] | None, device: str) -> nn.Module:
+def _build(
+    info: CheckpointInfo, path: Path, generators: Callable[[str], GeneratorFactory] | None, device: str
+) -> nn.Module:
     """The network that a header describes, untrained. Leaves torch's random state as it was."""
     try:
-        if info.kind == "syncnet":
-            factory: GeneratorFactory = SYNCNET
-        else:
-            factory = find_factory(info.architecture, registered_generators() if factories is None else factories)
+        factory = _factory(info, generators)
         with torch.random.fork_rng(devices=[]), torch.device(device):
             network = factory.build(dict(info.config))
     except (ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as exc:
@@ -233,6 +232,16 @@ def _build(info: CheckpointInfo, path: Path, factories: Sequence[GeneratorFactor
         )
         raise CheckpointError(msg, path)
     return network
+
+
+def _factory(info: CheckpointInfo, generators: Callable[[str], GeneratorFactory] | None) -> GeneratorFactory:
+    if info.kind == "syncnet":
+        return SYNCNET
+    if generators is None:
+        from julnet_plugin.manager import make_manager
+
+        generators = make_manager().generator
+    return generators(info.architecture)
 
 
 def _check_tensors(header: dict[str, object], expected: Mapping[str, tuple[int, ...]], size: int, path: Path) -> None:

@@ -102,8 +102,12 @@ class Generator(nn.Module, ABC):
             refs: what `encode_references` returned, with leading dimension B.
         """
 
-    def prepare_for_inference(self) -> None:
-        """Change the network into an equal but faster one, in place; it can't be trained afterwards."""
+    def prepare_for_inference(self, target: str) -> None:
+        """Change the network into an equal but faster one, in place; it can't be trained or saved afterwards.
+
+        Args:
+            target: "cpu", "cuda" or "onnx", what it will run on.
+        """
 
 
 def lay_over(masked_source: Tensor, mask: Tensor, generated: Tensor) -> Tensor:

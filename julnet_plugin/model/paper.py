@@ -44,7 +44,7 @@ _HALO_BLOCK = 2  #: two 3x3 convolutions of a residual block
 class PaperConfig:
     """What decides the shape of a `paper` network."""
 
-    audio_size: int = 82  #: D
+    audio_size: int = 42  #: D
     audio_window: int = AUDIO_WINDOW  #: W
     n_refs: int = 5
     crop_size: tuple[int, int] = (416, 320)  #: h, w
@@ -243,7 +243,7 @@ class PaperGenerator(Generator):
         full = self.face_decoder.features(half)
         return full, want.times(2)
 
-    def prepare_for_inference(self) -> None:
+    def prepare_for_inference(self, target: str) -> None:
         """Fold the normalisations into the convolutions."""
         fold_batchnorm(self)
 

@@ -24,7 +24,7 @@ _LIPS = (0.25, 1.0, 0.125, 0.875)  #: top, bottom, left, right of what SyncNet s
 class SyncNetConfig:
     """What decides the shape of a SyncNet."""
 
-    audio_size: int = 82  #: D
+    audio_size: int = 42  #: D
     audio_window: int = AUDIO_WINDOW  #: W, steps of 20 ms centred on the middle frame
     image_size: tuple[int, int] = (64, 64)  #: h, w of the mouth pictures
     frames: int = FRAMES

@@ -26,7 +26,7 @@ _LEVELS = 4  #: halvings between the crop and the narrowest map
 class Wav2LipConfig:
     """What decides the shape of a `wav2lip` network."""
 
-    audio_size: int = 82  #: D
+    audio_size: int = 42  #: D
     audio_window: int = AUDIO_WINDOW  #: W
     n_refs: int = 1  #: Wav2Lip sees one reference; more lie side by side
     crop_size: tuple[int, int] = (208, 160)  #: h, w
@@ -121,6 +121,6 @@ class Wav2LipGenerator(Generator):
         error, log_sigma = self.uncertainty(torch.cat([x, painted.to(x.dtype), masked_source.to(x.dtype)], dim=1))
         return GeneratorOutput(image=lay_over(masked_source, mask, painted), error=error, log_sigma=log_sigma)
 
-    def prepare_for_inference(self) -> None:
+    def prepare_for_inference(self, target: str) -> None:
         """Fold the normalisations into the convolutions."""
         fold_batchnorm(self)

@@ -1,0 +1,285 @@
+"""Engines run a generator on numpy pictures, on whatever device and in whatever precision is fast and exact enough.
+
+An engine gives the same numbers for a frame whatever frames are beside it: batches have one fixed size, the last one is
+filled up. So an interrupted render, resumed at another frame, continues with the same pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from julnet_plugin.errors import CheckpointError, DeviceError, SettingsError, ShapeError
+from julnet_plugin.model.checkpoint import find_model, load_checkpoint
+from julnet_plugin.model.generator import Generator
+from julnet_plugin.model.info import CheckpointInfo
+
+if TYPE_CHECKING:
+    from julnet_plugin.interfaces import GeneratorFactory
+
+Float32: TypeAlias = NDArray[np.float32]
+
+_CUDA_BATCH = 8  #: frames at once on a GPU; on a CPU batches only cost cache
+
+
+class EngineOutput(NamedTuple):
+    """What the network made of T frames.
+
+    Shape:
+        image: (T, h, w, 3) RGB in [0, 1]; the masked source wherever the mask is 0, exactly.
+        error: (T, h, w) predicted |error|, 0 outside the mask.
+        sigma: (T, h, w) σ, the Laplace scale of the error, uncalibrated, 0 outside the mask.
+    """
+
+    image: Float32
+    error: Float32
+    sigma: Float32
+
+
+class Engine(ABC):
+    """A generator that is ready to run: `set_references` once a shot, then `run` as often as needed.
+
+    Attributes:
+        info: the header of its weights.
+        device: "cpu", "cuda:0" …
+        precision: "float32" or "bfloat16".
+        batch: frames at once.
+    """
+
+    info: CheckpointInfo
+    device: str
+    precision: str
+    batch: int
+    _references_set: bool = False
+
+    def set_references(self, refs: Float32) -> None:
+        """Encode the references of a shot; they hold until the next call.
+
+        Shape:
+            refs: (N, h, w, 3) RGB in [0, 1].
+
+        Raises:
+            ShapeError: another shape than the network was trained with.
+            DeviceError: the device is out of memory.
+        """
+        _require("references", refs, (self.info.n_refs, *self.info.crop_size, 3))
+        self._encode(np.ascontiguousarray(refs, np.float32))
+        self._references_set = True
+
+    def run(self, masked: Float32, mask: Float32, audio: Float32) -> EngineOutput:
+        """Generate T frames with the references that were set last.
+
+        Shape:
+            masked: (T, h, w, 3) RGB in [0, 1], crop · (1 − mask).
+            mask: (T, h, w), 1 where the network paints, 0 elsewhere.
+            audio: (T, W, D) features around each frame's own time.
+
+        Raises:
+            ShapeError: another shape than the network was trained with.
+            DeviceError: the device is out of memory.
+            RuntimeError: no references were set.
+        """
+        if not self._references_set:
+            msg = "set_references must be called before run"
+            raise RuntimeError(msg)
+        T, (h, w) = len(masked), self.info.crop_size
+        _require("masked source", masked, (T, h, w, 3))
+        _require("mask", mask, (T, h, w))
+        _require("audio", audio, (T, self.info.audio_window, self.info.audio_size))
+        output = EngineOutput(*(np.empty(shape, np.float32) for shape in ((T, h, w, 3), (T, h, w), (T, h, w))))
+        for start in range(0, T, self.batch):
+            stop = min(start + self.batch, T)
+            frames = [min(index, T - 1) for index in range(start, start + self.batch)]  # the last one fills the batch
+            inputs = (np.ascontiguousarray(x[frames], np.float32) for x in (masked, mask, audio))
+            image, error, log_sigma = (y[: stop - start] for y in self._generate(*inputs))
+            inside = mask[start:stop]
+            output.image[start:stop] = image
+            output.error[start:stop] = error * inside
+            output.sigma[start:stop] = np.exp(log_sigma) * inside
+        return output
+
+    @abstractmethod
+    def _encode(self, refs: Float32) -> None:
+        """Keep what `_generate` needs of (N, h, w, 3)."""
+
+    @abstractmethod
+    def _generate(self, masked: Float32, mask: Float32, audio: Float32) -> tuple[Float32, Float32, Float32]:
+        """One batch: image (B, h, w, 3), error (B, h, w), log_sigma (B, h, w)."""
+
+
+class TorchEngine(Engine):
+    """Runs a generator with PyTorch.
+
+    Args:
+        network: stays as it is; the engine prepares a copy.
+        info: the header of its weights.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        precision: "float32", "bfloat16", or None for what is fast on that device.
+        batch: frames at once, or None for what suits that device.
+    """
+
+    def __init__(
+        self,
+        network: Generator,
+        info: CheckpointInfo,
+        device: str = "auto",
+        precision: str | None = None,
+        batch: int | None = None,
+    ) -> None:
+        self.info = info
+        self._device = choose_device(device)
+        self.device = str(self._device)
+        self.precision = fast_precision(self._device) if precision is None else precision
+        self.batch = (_CUDA_BATCH if self._device.type == "cuda" else 1) if batch is None else batch
+        prepared = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
+        prepared.prepare_for_inference(self._device.type)
+        with _device_errors(self.device):
+            self._network = prepared.to(self._device)
+        convert_conv2d_weight_memory_format(self._network, torch.channels_last)
+        if self.precision == "bfloat16":
+            _to_bfloat16(self._network)
+        self._refs: tuple[Tensor, ...] = ()
+
+    def _encode(self, refs: Float32) -> None:
+        with self._running():
+            encoded = self._network.encode_references(self._pictures(refs)[None])
+            self._refs = tuple(_repeat(ref, self.batch) for ref in encoded)
+
+    def _generate(self, masked: Float32, mask: Float32, audio: Float32) -> tuple[Float32, Float32, Float32]:
+        with self._running():
+            output = self._network(
+                self._pictures(masked),
+                torch.from_numpy(mask)[:, None].to(self._device),
+                torch.from_numpy(audio).to(self._device),
+                self._refs,
+            )
+            image, error, log_sigma = (tensor.float().cpu() for tensor in output)
+        return image.permute(0, 2, 3, 1).numpy(), error[:, 0].numpy(), log_sigma[:, 0].numpy()
+
+    def _pictures(self, pictures: Float32) -> Tensor:
+        """(B, h, w, 3) to (B, 3, h, w), channels last in memory, which is how they came."""
+        return torch.from_numpy(pictures).to(self._device).permute(0, 3, 1, 2)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """No gradients, one choice of kernels whatever ran before, one precision."""
+        half = torch.autocast(self._device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        fixed = torch.backends.cudnn.flags(benchmark=False, deterministic=True)
+        with _device_errors(self.device), torch.inference_mode(), fixed, half:
+            yield
+
+
+def parse_device(name: str) -> tuple[str, int]:
+    """A device's kind ("auto", "cpu" or "cuda") and index.
+
+    Raises:
+        SettingsError: not a device's name.
+    """
+    kind, colon, index = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not index.isdecimal())):
+        msg = f"unknown device {name!r}; give auto, cpu, cuda or cuda:NUMBER"
+        raise SettingsError(msg, "device")
+    return kind, int(index or 0)
+
+
+def choose_device(name: str) -> torch.device:
+    """The torch device that a user means.
+
+    Raises:
+        SettingsError: not a device's name.
+        DeviceError: CUDA was asked for and is not there.
+    """
+    kind, index = parse_device(name)
+    there = torch.cuda.device_count()
+    if kind == "cuda" and index >= there:
+        have = f"{there} CUDA device{'s' if there > 1 else ''}" if there else "no CUDA device"
+        msg = f"the device {name!r} was asked for and PyTorch finds {have}; use --device cpu or auto"
+        raise DeviceError(msg, name)
+    return torch.device("cpu") if kind == "cpu" or not there else torch.device("cuda", index)
+
+
+def fast_precision(device: torch.device) -> str:
+    """The precision that a device is fast in, judged by what it says of itself: a measurement could differ tomorrow.
+
+    bfloat16 needs hardware; emulated on an older CPU it is several times slower than float32.
+    """
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float32"
+    able = torch.cpu.get_capabilities()
+    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+
+
+def load_engine(
+    model: str | Path,
+    device: str = "auto",
+    *,
+    threads: int | None = None,
+    generators: Callable[[str], GeneratorFactory] | None = None,
+) -> Engine:
+    """The engine for a model.
+
+    Args:
+        model: a shipped configuration's name, a .safetensors file, or an .onnx file of `export_onnx`.
+        device: "auto" (CUDA when there), "cpu", "cuda" or "cuda:N".
+        threads: CPU threads of torch, for the whole process; None leaves them as they are.
+        generators: finds an architecture by name; `Manager.generator` of a new manager unless said.
+
+    Raises:
+        CheckpointError: the weights file is unknown, damaged or of another kind.
+        DeviceError: the device is not there.
+        SettingsError: not a device's name.
+    """
+    path = find_model(model)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if path.suffix.lower() == ".onnx":
+        from julnet_plugin.model.onnx_engine import OnnxEngine
+
+        return OnnxEngine(path, device)
+    info, network = load_checkpoint(path, generators)
+    if not isinstance(network, Generator):
+        msg = f"{path} holds a {info.kind}, and a generator is needed; give a generator's weights"
+        raise CheckpointError(msg, path)
+    return TorchEngine(network, info, device)
+
+
+def _to_bfloat16(network: Generator) -> None:
+    """Store the weights that autocast would convert anyway, in bfloat16, but for those that `keep_float32` names."""
+    for name, module in network.named_modules():
+        if (
+            isinstance(module, (nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
+            and name not in network.keep_float32
+        ):
+            module.to(torch.bfloat16)
+
+
+def _repeat(x: Tensor, batch: int) -> Tensor:
+    return x.expand(batch, *x.shape[1:])
+
+
+def _require(what: str, array: Float32, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        msg = f"the {what} has shape {array.shape}, and the network needs {shape}"
+        raise ShapeError(msg, array.shape, shape)
+
+
+@contextmanager
+def _device_errors(device: str) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as exc:
+        msg = f"the device {device} has too little free memory for the network; close what uses it or use --device cpu"
+        raise DeviceError(msg, device) from exc
+    except torch.AcceleratorError as exc:
+        msg = f"the device {device} failed: {str(exc).splitlines()[0]}; use --device cpu"
+        raise DeviceError(msg, device) from exc
