@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,17 +93,20 @@ class CropChunk:
         return int(self.crop_size[0]), int(self.crop_size[1])
 
     def image_of(self, position: int) -> NDArray[np.float32]:
-        """(h, w, 3) float32 display RGB of one frame; 0 outside the box, where coverage is 0 too."""
+        """(h, w, 3) float32 display RGB of one frame.
+
+        Outside the box, where coverage is 0, the box's edge is repeated: resampling must not draw in anything dark.
+        """
         values = self.image[self._row(position)]
-        return self._whole(values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max))
+        return self._whole(values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max), "edge")
 
     def sigma_of(self, position: int) -> NDArray[np.float32]:
         """(h, w) float32 σ of one frame; 0 outside the box."""
-        return self._whole(self.sigma[self._row(position)].astype(np.float32))
+        return self._whole(self.sigma[self._row(position)].astype(np.float32), "constant")
 
     def error_of(self, position: int) -> NDArray[np.float32]:
         """(h, w) float32 predicted error of one frame; 0 outside the box."""
-        return self._whole(self.error[self._row(position)].astype(np.float32))
+        return self._whole(self.error[self._row(position)].astype(np.float32), "constant")
 
     def __contains__(self, position: int) -> bool:
         row = int(np.searchsorted(self.frames, position))
@@ -115,11 +118,10 @@ class CropChunk:
             raise KeyError(msg)
         return int(np.searchsorted(self.frames, position))
 
-    def _whole(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _whole(self, values: NDArray[np.float32], mode: Literal["constant", "edge"]) -> NDArray[np.float32]:
         top, bottom, left, right = (int(edge) for edge in self.box)
-        whole = np.zeros((*self.size, *values.shape[2:]), np.float32)
-        whole[top:bottom, left:right] = values
-        return whole
+        pads = ((top, self.size[0] - bottom), (left, self.size[1] - right), (0, 0))[: values.ndim]
+        return np.pad(values, pads, mode=mode)
 
     def save(self, path: Path) -> None:
         """Write the chunk whole or not at all."""

@@ -7,7 +7,6 @@ decides the same.
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from julnet_plugin.config import FaceSettings
     from julnet_plugin.types import FrameRange, MediaInfo
 
-MOUTH_WARN_PX = 64.0  #: a mouth square smaller than this has little for a viewer to see; the take says so
-MOUTH_MIN_PX = 24.0  #: below this a mouth is a few pixels wide and the frame passes through
-PROFILE_RAD = math.radians(60.0)  #: turned further than this, half the mouth is hidden
 REST_S = 0.3  #: the mouth rests closed for this long on both sides of the dub
 FADE_S = 0.2  #: the plate comes back over this time: 5 frames at 25 fps
 
@@ -79,11 +76,12 @@ def refusals(
     in_frame: NDArray[np.bool_],
     mouth_px: NDArray[np.float64],
     yaw_rad: NDArray[np.float64],
+    limits: FaceSettings,
 ) -> list[str]:
-    """Why each frame's face cannot be re-dubbed; "" where it can. All arguments are (T,)."""
+    """Why each frame's face cannot be re-dubbed; "" where it can. All arrays are (T,)."""
     reasons = np.full(len(found), "", dtype="<U24")
-    reasons[np.abs(yaw_rad) > PROFILE_RAD] = PROFILE
-    reasons[mouth_px < MOUTH_MIN_PX] = TOO_SMALL
+    reasons[np.abs(yaw_rad) > np.radians(limits.max_yaw_deg)] = PROFILE
+    reasons[mouth_px < limits.min_mouth_px] = TOO_SMALL
     reasons[~in_frame] = OUT_OF_FRAME
     reasons[~found] = NO_FACE
     return [str(reason) for reason in reasons]

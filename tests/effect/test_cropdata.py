@@ -32,7 +32,8 @@ def test_what_is_read_back_is_what_was_composited(tmp_path: Path, deep: bool) ->
     step = 1 / 65535 if deep else 1 / 255
     inside = (slice(4, 12), slice(2, 14))
     assert np.abs(again.image_of(9) - images[1])[inside].max() <= 0.5 * step + 1e-6
-    assert again.image_of(9)[0].max() == 0
+    assert np.array_equal(again.image_of(9)[0], again.image_of(9)[4]), "the box's edge is repeated outwards"
+    assert again.sigma_of(9)[0].max() == 0
 
 
 def test_equal_chunks_give_equal_files(tmp_path: Path) -> None:

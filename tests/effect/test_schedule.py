@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from julnet_plugin.config import FaceSettings
 from julnet_plugin.pipeline import schedule
 from julnet_plugin.types import FrameRange, MediaInfo
 
@@ -88,7 +88,7 @@ def test_every_refusal_has_its_word_and_no_face_comes_first() -> None:
     in_frame = np.array([True, True, True, False, False])
     mouth = np.array([100.0, 100.0, 20.0, 100.0, 10.0])
     yaw = np.radians([10.0, -75.0, 0.0, 0.0, 0.0])
-    assert schedule.refusals(found, in_frame, mouth, yaw) == [
+    assert schedule.refusals(found, in_frame, mouth, yaw, FaceSettings()) == [
         "",
         schedule.PROFILE,
         schedule.TOO_SMALL,
@@ -103,7 +103,3 @@ def test_a_mouth_is_in_frame_while_its_middle_is() -> None:
     affine[1, 0, 2] = -74.0  # middle at x = 1
     affine[2, 0, 2] = -76.0  # middle at x = -1
     assert schedule.mouth_in_frame(affine, region, 320, 240).tolist() == [True, True, False]
-
-
-def test_profile_means_sixty_degrees() -> None:
-    assert math.isclose(math.degrees(schedule.PROFILE_RAD), 60)

@@ -1,0 +1,178 @@
+"""A take's own numbers, frame by frame: what matte and compositing work from, during a render and long after it.
+
+Frames are the plate's own numbers, counted from 0 at the plate's first frame, wherever a caller passes one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from julnet_plugin.errors import TakeError
+from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name
+from julnet_plugin.types import FrameRange
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Float32 = NDArray[np.float32]
+
+CHUNK_FRAMES = 48  #: frames that are rendered, written and resumed together
+_CACHED = 4  #: chunks kept in memory: the one in hand and what temporal smoothing reaches into
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+class TakeData:
+    """Reads `data/` of a take, finished or growing; a `matte.MatteSource`.
+
+    Memory does not grow with the take: a few chunks are kept. Safe to use from several threads.
+
+    Args:
+        folder: the take folder, or the one that it grows in.
+        frames: the plate frames of the take.
+        plan: see `cropdata.Plan`; read from the folder when None.
+        chunk_frames: length of a chunk.
+    """
+
+    def __init__(
+        self, folder: Path, frames: FrameRange, plan: Plan | None = None, chunk_frames: int = CHUNK_FRAMES
+    ) -> None:
+        self.folder = folder
+        self.frames = frames
+        self.plan = plan or Plan.load(folder / DATA / PLAN)
+        self.chunk_frames = chunk_frames
+        self._chunks: OrderedDict[int, CropChunk] = OrderedDict()
+        self._lock = threading.Lock()
+        if len(self.plan) != len(frames):
+            raise TakeError(
+                f"{folder} holds a plan for {len(self.plan)} frames and a take of {len(frames)}: the take is damaged, "
+                "render it again",
+                folder,
+            )
+
+    def position(self, frame: int) -> int:
+        """Where a plate frame lies in the range."""
+        return frame - self.frames.start
+
+    def active(self, frame: int) -> bool:
+        """Whether the frame was re-dubbed; frames outside the take weren't."""
+        return frame in self.frames and bool(self.plan.weight[self.position(frame)] > 0)
+
+    def chunk(self, frame: int) -> CropChunk:
+        """The stored crops of the chunk that a frame belongs to."""
+        number = self.position(frame) // self.chunk_frames
+        with self._lock:
+            if number not in self._chunks:
+                self._chunks[number] = CropChunk.load(self.folder / DATA / chunk_name(number))
+                while len(self._chunks) > _CACHED:
+                    self._chunks.popitem(last=False)
+            self._chunks.move_to_end(number)
+            return self._chunks[number]
+
+    def crop_size(self) -> tuple[int, int]:
+        """(h, w) of the network's crop."""
+        for position in range(0, len(self.plan), self.chunk_frames):
+            chunk = self.chunk(self.frames.start + position)
+            if len(chunk.frames):
+                return chunk.size
+        raise TakeError(f"{self.folder} holds no re-dubbed frame: render it again", self.folder)
+
+    def image(self, frame: int) -> Float32:
+        """(h, w, 3) generated crop, display RGB."""
+        return self.chunk(frame).image_of(self.position(frame))
+
+    def error(self, frame: int) -> Float32:
+        """(h, w) predicted error map."""
+        return self.chunk(frame).error_of(self.position(frame))
+
+    def coverage(self, frame: int) -> Float32:
+        """(h, w) coverage before any drive: the feathered region times the frame's weight."""
+        return self._region(frame) * self.plan.weight[self.position(frame)]
+
+    def plate_from_crop(self, frame: int) -> NDArray[np.float64]:
+        """(2, 3) canonical crop pixels to plate pixels."""
+        return np.asarray(self.plan.plate_from_crop[self.position(frame)])
+
+    def sigma(self, frame: int) -> Float32 | None:
+        """See `MatteSource`."""
+        return self.chunk(frame).sigma_of(self.position(frame)) if self.active(frame) else None
+
+    def region(self, frame: int) -> Float32 | None:
+        """See `MatteSource`."""
+        return self._region(frame) if self.active(frame) else None
+
+    def guide(self, frame: int) -> Float32 | None:
+        """See `MatteSource`."""
+        return np.asarray(self.image(frame) @ _LUMA, np.float32) if self.active(frame) else None
+
+    def plate_px_per_crop_px(self, frame: int) -> float:
+        """See `MatteSource`."""
+        from julnet_plugin.face.crop import CROP_W
+
+        linear = self.plate_from_crop(frame)[:, :2]
+        canonical = float(np.sqrt(abs(np.linalg.det(linear))))
+        return canonical * CROP_W / self.chunk(frame).size[1]
+
+    def shot(self, frame: int) -> FrameRange:
+        """See `MatteSource`."""
+        number = self.plan.shot[self.position(frame)]
+        members = np.flatnonzero(self.plan.shot == number)
+        return FrameRange(start=self.frames.start + int(members[0]), stop=self.frames.start + int(members[-1]) + 1)
+
+    def _region(self, frame: int) -> Float32:
+        return feathered(self.plan.region[self.position(frame)], self.chunk(frame).size)
+
+
+def feathered(region: Float32, size: tuple[int, int]) -> Float32:
+    """Where generated pixels may be used: the region, feathered inside its outline and inside the mouth square. (h, w).
+
+    Shape:
+        region: (P, 2) canonical crop pixels.
+    """
+    from julnet_plugin.face.crop import coverage
+
+    return np.minimum(coverage(region, size), _square_ramp(size))
+
+
+def painted(region: Float32, size: tuple[int, int]) -> Float32:
+    """What the network paints: 1 inside the region's outline and inside the mouth square, else 0. (h, w)."""
+    from julnet_plugin.face.crop import region_mask
+
+    return np.asarray(region_mask(region, size) * (_square_ramp(size) > 0), np.float32)
+
+
+def box_of(regions: Float32, size: tuple[int, int], margin: int = 4) -> tuple[int, int, int, int]:
+    """Half-open rows and columns (top, bottom, left, right) of the crop that hold all of these regions and a margin.
+
+    Shape:
+        regions: (T, P, 2) canonical crop pixels.
+    """
+    from julnet_plugin.face.crop import CROP_W, mouth_square
+
+    rows, columns = mouth_square(size)
+    points = (regions.reshape(-1, 2) + 0.5) * (size[1] / CROP_W) - 0.5
+    low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))
+    left, top = np.maximum(low, (columns.start, rows.start)).astype(int) - margin
+    right, bottom = np.minimum(high, (columns.stop, rows.stop)).astype(int) + 1 + margin
+    return max(int(top), 0), min(int(bottom), size[0]), max(int(left), 0), min(int(right), size[1])
+
+
+@lru_cache(maxsize=2)
+def _square_ramp(size: tuple[int, int]) -> Float32:
+    """The mouth square as a region: 0 outside it, rising to 1 a feather's width inside. (h, w), read-only."""
+    from julnet_plugin.face.crop import CROP_W, FEATHER_PX, mouth_square
+
+    rows, columns = mouth_square(size)
+    feather = FEATHER_PX * size[1] / CROP_W
+    ramp = np.zeros(size, np.float32)
+    y = np.minimum(np.arange(rows.stop - rows.start) + 1, np.arange(rows.stop - rows.start, 0, -1))
+    x = np.minimum(np.arange(columns.stop - columns.start) + 1, np.arange(columns.stop - columns.start, 0, -1))
+    inside = np.clip(np.minimum(y[:, None], x[None, :]) / feather, 0, 1)
+    ramp[rows, columns] = inside * inside * (3 - 2 * inside)
+    ramp.flags.writeable = False
+    return ramp
