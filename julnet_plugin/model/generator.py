@@ -54,6 +54,7 @@ def mouth_square(rows: int, columns: int) -> MouthSquare:
     Source:
         DINet's crop, H = 3r + r/4 and W = 2r + 2(r/4) with r = 4 units.
     """
+    rows, columns = int(rows), int(columns)  # tracing for ONNX makes tensors of sizes; these are constants
     unit, rest = divmod(columns, 10)
     if rest or rows != 13 * unit or unit == 0:
         msg = f"a crop of {rows} x {columns} has no mouth square; it must be 13 by 10 times the same whole number"

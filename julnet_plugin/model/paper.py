@@ -197,7 +197,7 @@ class PaperGenerator(Generator):
     def forward(self, masked_source: Tensor, mask: Tensor, audio: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """See `Generator.forward`."""
         deform_features, reference_share = refs
-        rows, columns = masked_source.shape[-2:]
+        rows, columns = (int(size) for size in masked_source.shape[-2:])
         frame = Frame(rows, columns, mouth_square(rows, columns))
         source = self.source_encoder(masked_source)  # F_S (B, 4 · width, h/4, w/4)
         identity = self.id_encoder(source, reference_share)  # F_I
