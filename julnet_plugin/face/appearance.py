@@ -8,14 +8,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.face.cutout import cut, square_of
+from julnet_plugin.face.cutout import VIEW_PX, cut, square_of
 from julnet_plugin.face.lips import LIPS
 
 Picture = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
 LOOK_PX = 12  #: side of the thumbnail of a face
-_CUT_PX = 192
 _INNER = slice(48, 168)  #: rows and columns of the cut that are face and not hair or background
 _UPPER = slice(1, 7), slice(2, 10)  #: forehead to nose: what speech does not change
 _LOWER = slice(7, 11), slice(3, 9)  #: under the nose to the chin
@@ -35,9 +34,15 @@ class Appearance:
     inside: float  #: share of lips and chin that lie inside the picture
 
 
-def appearance(picture: Picture, landmarks: Float32) -> Appearance:
-    """Measure the face with these landmarks (478, 3) in a display-referred RGB picture (H, W, 3)."""
-    face, _ = cut(picture, square_of(landmarks), _CUT_PX)
+def appearance(picture: Picture, landmarks: Float32, view: Picture | None = None) -> Appearance:
+    """Measure one face.
+
+    Shape:
+        picture: (H, W, 3) display-referred RGB.
+        landmarks: (478, 3).
+        view: the face cut out already (`Sighting.view`), to save the time.
+    """
+    face = view if view is not None else cut(picture, square_of(landmarks), VIEW_PX)[0]
     look = cv2.resize(face, (LOOK_PX, LOOK_PX), interpolation=cv2.INTER_AREA)
     return Appearance(np.asarray(look, np.uint8), _sharpness(face), _inside(picture, landmarks))
 

@@ -13,6 +13,7 @@ from julnet_plugin.face.crop import fit_poses
 Picture = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
+VIEW_PX = 192  #: side of a cut-out face as the landmark network wants it
 FACE_UNITS = 2.87  #: side of the square around a known face, in face units (outer eye corners = 1)
 _FACE_CENTRE = np.array([0.0, 0.53, 0.0])  #: its centre, in face units; halfway from forehead to chin
 
@@ -63,6 +64,13 @@ def cut(picture: Picture, square: Square, size: int) -> tuple[Picture, NDArray[n
     return np.asarray(warped, np.uint8), affine
 
 
+def shrunk(picture: Picture, step: int) -> Picture:
+    """A picture averaged over blocks of step x step pixels; a rest at the right and lower edge is left out."""
+    rows, columns = max(picture.shape[0] // step, 1), max(picture.shape[1] // step, 1)
+    whole = picture[: rows * step, : columns * step]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _averaged(
     picture: Picture, square: Square, affine: NDArray[np.float64], step: int
 ) -> tuple[Picture, NDArray[np.float64]]:
@@ -71,11 +79,10 @@ def _averaged(
     reach = 0.5 * square.side * (abs(np.cos(square.turn)) + abs(np.sin(square.turn))) + 2 * step
     x0, columns = _blocks(square.x, reach, width, step)
     y0, rows = _blocks(square.y, reach, height, step)
-    part = picture[y0 : min(y0 + rows * step, height), x0 : min(x0 + columns * step, width)]
-    small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
+    small = shrunk(picture[y0 : y0 + rows * step, x0 : x0 + columns * step], step)
     moved = affine / step
     moved[:, 2] = (affine[:, 2] - [x0, y0] + 0.5) / step - 0.5
-    return np.asarray(small, np.uint8), moved
+    return small, moved
 
 
 def _blocks(centre: float, reach: float, length: int, step: int) -> tuple[int, int]:

@@ -39,18 +39,14 @@ _MOTION_RATE = 0.5  #: how fast the expected motion follows
 class Face:
     """One face in one picture: where it is and what it looks like."""
 
-    sighting: Sighting
+    landmarks: Float32  #: (478, 3) plate pixels
+    presence: float
     seen: Appearance
-
-    @property
-    def landmarks(self) -> Float32:
-        """(478, 3) plate pixels."""
-        return self.sighting.landmarks
 
     @classmethod
     def of(cls, picture: Picture, sighting: Sighting) -> Face:
         """Measure a sighting in its picture."""
-        return cls(sighting, appearance(picture, sighting.landmarks))
+        return cls(sighting.landmarks, sighting.presence, appearance(picture, sighting.landmarks, sighting.view))
 
 
 class Person:
@@ -194,7 +190,7 @@ def _quality(face: Face) -> NDArray[np.void]:
     poses = fit_poses(landmarks)
     box = box_of(face.landmarks)
     row["found"] = True
-    row["presence"], row["sharpness"], row["inside"] = face.sighting.presence, seen.sharpness, seen.inside
+    row["presence"], row["sharpness"], row["inside"] = face.presence, seen.sharpness, seen.inside
     row["mouth_px"] = poses.scale[0] * MOUTH_SIZE / UNIT_PX
     row["yaw"], row["pitch"], row["roll"] = poses.angles()[0]
     row["aperture"] = lip_aperture(landmarks)[0]

@@ -23,6 +23,7 @@ Picture = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
 _THUMB = (64, 36)  #: width, height
+_SAMPLES = 5  #: pixels of the picture in each direction that one pixel of the thumbnail is averaged from
 _BEFORE = 6  #: differences that a cut must stand out from
 _AFTER = 3  #: pictures to wait for before a suspicion becomes a cut; a flash may last one less
 
@@ -74,6 +75,8 @@ def split_shots(frames: Iterable[tuple[int, Picture]]) -> Iterator[tuple[int, Pi
 
 def thumbnail(picture: Picture) -> Float32:
     """A picture small enough to compare: (36, 64, 3) float32 in 8-bit code values."""
+    skip = max(1, min(picture.shape[1] // (_SAMPLES * _THUMB[0]), picture.shape[0] // (_SAMPLES * _THUMB[1])))
+    picture = np.ascontiguousarray(picture[::skip, ::skip])  # in 1080p: 0.2 ms instead of 2
     return np.asarray(cv2.resize(picture, _THUMB, interpolation=cv2.INTER_AREA), np.float32)
 
 

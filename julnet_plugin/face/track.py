@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.face.detect import Sighting
+from julnet_plugin.face.detect import Effort, Sighting
 from julnet_plugin.face.people import Face, Person, PersonFactory, assign, drop_doubles
 from julnet_plugin.face.shots import split_shots
 from julnet_plugin.face.tracks import FaceTrack, Tracking, part_folder, publish
@@ -35,7 +35,7 @@ class FollowingTracker(Protocol):
     """What a face tracker may offer on top of `FaceTracker`; without it every face is searched for in every picture."""
 
     def search(
-        self, picture: Picture, max_faces: int, known: Sequence[Float32] = (), thorough: bool = True
+        self, picture: Picture, max_faces: int, known: Sequence[Float32] = (), effort: Effort = "thorough"
     ) -> list[Sighting]:
         """Find faces other than those already known; see `MediaPipeFaceMesh.search`."""
         ...
@@ -141,6 +141,7 @@ class _Shot:
         self._gap = max(1, round(settings.gap_s * rate))
         self._search_every = max(1, round(settings.search_s * rate))
         self._searched = self._searched_well = start - 10**9
+        self._glanced = False
         self._people: list[Person] = []
 
     def frames(self) -> FrameRange:
@@ -194,21 +195,29 @@ class _Shot:
         """Look for faces other than those in `taken`, when it is time to."""
         if not isinstance(self._tracker, FollowingTracker):
             plain = self._tracker.detect(picture, self._settings.max_faces)
-            found = [Sighting(np.asarray(face, np.float32), 1.0) for face in plain]
-        elif index - self._searched < self._patience(index, lost):
+            found = [Sighting(np.asarray(face, np.float32)) for face in plain]
+        elif (effort := self._effort(index, bool(taken), lost)) is None:
             return []
         else:
-            thorough = not taken and index - self._searched_well >= 4 * self._search_every
-            self._searched = index
-            self._searched_well = index if thorough else self._searched_well
-            found = self._tracker.search(picture, self._settings.max_faces, taken, thorough)
+            found = self._tracker.search(picture, self._settings.max_faces, taken, effort)
         return [Face.of(picture, sighting) for sighting in found if self._large_enough(sighting.landmarks)]
 
-    def _patience(self, index: int, lost: bool) -> int:
-        """Pictures between searches: each one right after a loss, few while people are missing, else many."""
-        if any(0 < index - person.last_seen <= self._gap for person in self._people) and lost:
-            return 1
-        return min(4, self._search_every) if lost or not self._people else self._search_every
+    def _effort(self, index: int, anybody: bool, lost: bool) -> Effort | None:
+        """How hard to search in this picture, None for not at all.
+
+        Every picture right after a loss, often while people are missing, else now and then, in turns close and coarse:
+        a search costs as much as following several faces.
+        """
+        just_lost = lost and any(index - person.last_seen <= self._gap for person in self._people)
+        often = 1 if just_lost else min(4, self._search_every)
+        if index - self._searched < (often if lost or not anybody else self._search_every):
+            return None
+        self._searched = index
+        if not anybody and index - self._searched_well >= 4 * self._search_every:
+            self._searched_well = index
+            return "thorough"
+        self._glanced = not self._glanced
+        return "glance" if self._glanced and not just_lost else "look"
 
     def _large_enough(self, landmarks: Float32) -> bool:
         return bool(np.ptp(landmarks[:, :2], axis=0).max() >= self._settings.min_face_px)
