@@ -43,6 +43,15 @@ class Box:
         """The longer side."""
         return max(self.width, self.height)
 
+    def grown(self, share: float) -> Box:
+        """Wider and higher by a share of its size on every side."""
+        dx, dy = share * self.width, share * self.height
+        return Box(self.x0 - dx, self.y0 - dy, self.x1 + dx, self.y1 + dy)
+
+    def distance(self, x: float, y: float) -> float:
+        """From the centre to a point."""
+        return float(np.hypot(x - self.centre[0], y - self.centre[1]))
+
     def holds(self, x: float, y: float) -> bool:
         """Whether a point lies inside."""
         return self.x0 <= x < self.x1 and self.y0 <= y < self.y1
