@@ -43,7 +43,9 @@ class Choice:
     why: str  #: one sentence
 
 
-def choose_track(tracking: Tracking, face: str = "auto", envelope: NDArray[np.floating[Any]] | None = None) -> list[Choice]:
+def choose_track(
+    tracking: Tracking, face: str = "auto", envelope: NDArray[np.floating[Any]] | None = None
+) -> list[Choice]:
     """Choose one face in each shot.
 
     Args:

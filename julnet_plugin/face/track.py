@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.face.detect import Effort, Sighting
+from julnet_plugin import hookimpl
+from julnet_plugin.face.detect import Effort, MediaPipeFaceMesh, Sighting
 from julnet_plugin.face.people import Face, Person, PersonFactory, assign, drop_doubles
 from julnet_plugin.face.shots import split_shots
 from julnet_plugin.face.tracks import FaceTrack, Tracking, part_folder, publish
@@ -59,6 +60,12 @@ class TrackSettings:
         if self.max_faces < 1 or self.search_s <= 0 or self.gap_s < 0 or self.min_frames < 1:
             msg = f"not settings to track faces with: {self}"
             raise ValueError(msg)
+
+
+@hookimpl
+def julnet_face_trackers() -> list[FaceTracker]:
+    """The built-in tracker; its networks load with the first picture."""
+    return [MediaPipeFaceMesh()]
 
 
 def track_plate(
