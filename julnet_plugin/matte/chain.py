@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from julnet_plugin.matte.document import MatteDocument
 from julnet_plugin.matte.levels import SigmaHistogram
+from julnet_plugin.matte.masks import MaskCache
 from julnet_plugin.matte.operators import ContextOperator, MatteContext, builtin_operators
-from julnet_plugin.matte.rasterise import paint
+from julnet_plugin.matte.rasterise import StrokeCanvas, paint
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ class MatteChain:
         self._operators = sorted(builtin_operators() if operators is None else operators, key=lambda o: o.order)
         self._calibrate = calibrate
         self._cache = _Recent(cache_frames)
+        self._masks = MaskCache()
         self._levels: dict[tuple[int, int], tuple[float, float]] = {}
 
     def expected_error(self, frame: int) -> Float32 | None:
@@ -146,11 +148,19 @@ class MatteChain:
         base = self.automatic(frame)
         if base is None:
             return None
-        return paint(base, self.document.strokes, frame, clone=self.automatic)
+        return paint(base, self.document.strokes, frame, clone=self.automatic, masks=self._masks)
+
+    def canvas(self, frame: int) -> StrokeCanvas | None:
+        """The frame's matte ready for painting, dab by dab; None where the frame passes through."""
+        base = self.automatic(frame)
+        if base is None:
+            return None
+        return StrokeCanvas(base, self.document.strokes, frame, clone=self.automatic, masks=self._masks)
 
     def with_document(self, document: MatteDocument) -> MatteChain:
         """A chain with other edits; what still holds of the cache is kept, so that painting recomputes nothing else."""
         chain = MatteChain(self.source, document, operators=self._operators, calibrate=self._calibrate)
+        chain._masks = self._masks
         if document.settings == self.document.settings:
             chain._cache, chain._levels = self._cache, self._levels
         return chain

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from julnet_plugin.matte.rasterise import TILE, StrokeCanvas, paint, stroke_mask
+from julnet_plugin.matte.masks import stroke_mask
+from julnet_plugin.matte.rasterise import TILE, StrokeCanvas, paint
 from julnet_plugin.matte.strokes import STROKE_KINDS, Shape, Stroke
 from julnet_plugin.types import Rect
 
