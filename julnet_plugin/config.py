@@ -19,8 +19,6 @@ from julnet_plugin.errors import SettingsError
 from julnet_plugin.matte.jsonio import Reader
 from julnet_plugin.matte.settings import PARAMETERS, Drive, MatteSettings, check_name, read_drive, read_settings
 
-Precision = Literal["auto", "fp32", "bf16"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceSettings:
@@ -54,12 +52,11 @@ class ComposeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderSettings:
-    """How the work is cut into pieces. Only `precision` may change a pixel."""
+    """How the work is cut into pieces; what comes out does not depend on it, but for the last bit of a float."""
 
     chunk_frames: int = 48  #: frames between two points from which a broken render can resume
     batch: int = 8  #: frames that go through the network at once; more need more memory
     threads: int = 0  #: CPU threads of the network; 0 = as many as the machine has cores
-    precision: Precision = "auto"  #: "fp32", "bf16", or "auto" for what the device is fast at
 
     def __post_init__(self) -> None:
         _within("render.chunk_frames", self.chunk_frames, 1, 10_000)
@@ -154,9 +151,16 @@ def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
 def _in_section(section: str, values: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        operator = section == "matte" and isinstance(value, Mapping) and name not in PARAMETERS  # [matte.weave]
-        flat |= _in_section(f"{section}.{name}", value) if operator else {f"{section}.{name}": value}
+        key = f"{section}.{name}"
+        flat |= _in_section(key, value) if _is_operator(section, name, value) else {key: value}
     return flat
+
+
+def _is_operator(section: str, name: str, value: object) -> bool:
+    """Whether this is `[matte.weave]`, a plugin's operator, rather than a parameter with keyframes."""
+    if section != "matte" or not isinstance(value, Mapping) or name in PARAMETERS:
+        return False
+    return not value.keys() & {"value", "keys"}
 
 
 def known_keys() -> list[str]:

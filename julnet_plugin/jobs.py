@@ -1,0 +1,67 @@
+"""What the worker does for a host: one function a verb, from a request's values to the values of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from julnet_plugin.errors import SettingsError
+from julnet_plugin.requestio import request_from_json
+
+if TYPE_CHECKING:
+    from julnet_plugin.manager import Manager
+
+
+class JobView(Protocol):
+    """What a verb sees of its job."""
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """The request, as it came."""
+        ...
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Report progress; raises `RedubCancelled` when the host wants it to stop."""
+        ...
+
+
+def redub(job: JobView, manager: Manager) -> dict[str, Any]:
+    """`{"verb": "redub", "request": {…}}`: fields of `RedubRequest`."""
+    take = manager.redub_clip(request_from_json(_object(job, "request")), job.progress)
+    warnings = [str(warning) for warning in take.manifest.get("warnings", [])]
+    return {"take": str(take.path / "take.json"), "files": take.files, "warnings": warnings}
+
+
+def probe(job: JobView, manager: Manager) -> dict[str, Any]:
+    """`{"verb": "probe", "media": PATH, "rate": "25"}`: what `julnet probe --json --no-faces` says."""
+    from julnet_plugin.media.probe import probe as probe_media
+    from julnet_plugin.verbs.probe import describe, parse_rate
+
+    rate = job.values.get("rate")
+    return describe(probe_media(_path(job, "media"), parse_rate(None if rate is None else str(rate))))
+
+
+def plugins(job: JobView, manager: Manager) -> dict[str, Any]:
+    """`{"verb": "plugins"}`: what `julnet plugins --json` says."""
+    from julnet_plugin.verbs.plugins import describe
+
+    return {"plugins": describe(manager)}
+
+
+def _path(job: JobView, name: str) -> Path:
+    value = job.values.get(name)
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{name} is {value!r}, but a path is needed", key=name)
+    return Path(value)
+
+
+def _object(job: JobView, name: str) -> Mapping[str, Any]:
+    value = job.values.get(name)
+    if not isinstance(value, dict):
+        raise SettingsError(f"{name} is {value!r}, but an object is needed", key=name)
+    return value
+
+
+JOBS: dict[str, Callable[[JobView, Manager], dict[str, Any]]] = {"redub": redub, "probe": probe, "plugins": plugins}
+QUICK = frozenset({"probe", "plugins"})  #: verbs that need not wait for a render

@@ -1,0 +1,145 @@
+"""`julnet redub`: the main job."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from julnet_plugin.config import flattened, load_settings, parse_override, read_toml
+from julnet_plugin.errors import RedubCancelled
+from julnet_plugin.types import DELIVERIES, Delivery, RedubRequest, Take
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from julnet_plugin.console import Console
+    from julnet_plugin.manager import Manager
+
+
+class Redub:
+    """Make the mouth in a plate say a new line."""
+
+    name = "redub"
+    help = "make the mouth in a plate say a new line"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("plate", type=Path, metavar="PLATE", help="movie, or image sequence (shot.####.exr)")
+        parser.add_argument("--dub", type=Path, required=True, metavar="AUDIO", help="the new line: audio or a movie")
+        parser.add_argument("-o", "--output", type=Path, required=True, metavar="TAKE_DIR", help="new folder")
+        add_redub_options(parser)
+        parser.add_argument("--resume", action="store_true", help="continue a broken render of the same request")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Render the take and say where it is."""
+        request = request_from(args, plate=args.plate, dub=args.dub, take_dir=args.output)
+        take = render(request, args.manager, args.console)
+        show_take(take, args.console)
+        return 0
+
+
+def add_redub_options(parser: argparse.ArgumentParser) -> None:
+    """Options of a re-dub other than its files."""
+    shot = parser.add_argument_group("what to re-dub")
+    shot.add_argument(
+        "--in", dest="in_point", metavar="T", help="first frame: timecode, frame number, or seconds (2.5s)"
+    )
+    shot.add_argument("--out", dest="out_point", metavar="T", help="frame after the last one, in the same units")
+    shot.add_argument(
+        "--dub-offset", type=float, default=0.0, metavar="S", help="seconds from the in point to the dub's beginning"
+    )
+    shot.add_argument("--dub-track", type=int, default=0, metavar="N", help="audio stream of the dub, from 0")
+    shot.add_argument("--face", default="auto", metavar="auto|INDEX|X,Y@FRAME", help="who speaks")
+    how = parser.add_argument_group("how")
+    how.add_argument("--model", default="rt", metavar="NAME|FILE", help="shipped configuration, or a weights file")
+    how.add_argument("--refs", default="auto", metavar="auto|FRAMES", help="reference frames, such as 12,40,77")
+    how.add_argument("--device", default="auto", metavar="auto|cpu|cuda", help="where the network runs")
+    how.add_argument("--seed", type=int, default=0, help="of everything random; one seed gives one result")
+    how.add_argument(
+        "--colour-space", metavar="NAME", help="OpenColorIO name of the plate's space, if its tags lack it"
+    )
+    add_settings_options(how)
+    parser.add_argument(
+        "--deliver",
+        action="append",
+        metavar="|".join(DELIVERIES),
+        help="what to write; may be given several times (prores unless said)",
+    )
+
+
+def add_settings_options(group: argparse._ActionsContainer) -> None:
+    """`--settings` and `--set`."""
+    group.add_argument("--settings", type=Path, metavar="FILE", help="TOML file with settings (docs/pipeline.md)")
+    group.add_argument(
+        "--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE", help="one setting; may be repeated"
+    )
+
+
+def settings_from(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings by dotted key, from the file and then from `--set`; checked.
+
+    Raises:
+        SettingsError: an unknown key or an impossible value.
+    """
+    values = flattened(read_toml(args.settings)) if args.settings else {}
+    values |= dict(parse_override(text) for text in args.overrides)
+    load_settings(values)
+    return values
+
+
+def request_from(args: argparse.Namespace, *, plate: Path, dub: Path, take_dir: Path) -> RedubRequest:
+    """The request that the command line describes.
+
+    Raises:
+        SettingsError: an unknown setting or an impossible value.
+    """
+    deliver = tuple(dict.fromkeys(args.deliver or ["prores"]))
+    return RedubRequest(
+        plate=plate,
+        dub=dub,
+        take_dir=take_dir,
+        in_point=args.in_point,
+        out_point=args.out_point,
+        dub_offset_s=args.dub_offset,
+        dub_track=args.dub_track,
+        face=args.face,
+        model=args.model,
+        refs=args.refs,
+        device=args.device,
+        deliver=cast(tuple[Delivery, ...], deliver),
+        colour_space=args.colour_space,
+        seed=args.seed,
+        resume=getattr(args, "resume", False),
+        settings=settings_from(args),
+    )
+
+
+def render(request: RedubRequest, manager: Manager, console: Console) -> Take:
+    """Run the effect with a progress bar; Ctrl-C leaves a take that can be resumed.
+
+    Raises:
+        RedubCancelled: the user stopped it; the message says how to go on.
+    """
+    with console.cancellable(), _saying_how_to_resume(request):
+        return manager.redub_clip(request, console.progress)
+
+
+@contextlib.contextmanager
+def _saying_how_to_resume(request: RedubRequest) -> Iterator[None]:
+    try:
+        yield
+    except (RedubCancelled, KeyboardInterrupt) as exc:
+        message = f"stopped; what is done is kept, and the same command with --resume finishes {request.take_dir}"
+        raise RedubCancelled(message) from exc
+
+
+def show_take(take: Take, console: Console) -> None:
+    """Say where a take is and what it holds."""
+    manifest = take.path / "take.json"
+    warnings = [str(warning) for warning in take.manifest.get("warnings", [])]
+    for warning in warnings:
+        console.note(f"note: {warning}")
+    lines = [f"take  {take.path}", *(f"  {kind:<12}{name}" for kind, name in take.files.items())]
+    console.result({"take": str(manifest), "files": take.files, "warnings": warnings}, "\n".join(lines))
