@@ -40,6 +40,8 @@ class Plan:
         mouth_px: (T,) float64, side of the mouth square in plate pixels.
         angles: (T, 3) float64, yaw, pitch, roll in radians.
         found: (T,) bool, the tracker saw the chosen face.
+        sharpness: (T,) float32, the tracker's measure of detail; 0 where not found.
+        covered: (T,) float32, above 1 something seems to lie over the mouth.
     """
 
     plate_from_crop: NDArray[np.float64]
@@ -49,6 +51,8 @@ class Plan:
     mouth_px: NDArray[np.float64]
     angles: NDArray[np.float64]
     found: NDArray[np.bool_]
+    sharpness: NDArray[np.float32]
+    covered: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -137,46 +141,48 @@ class CropChunk:
         return cls(**read_arrays(path, tuple(cls.__dataclass_fields__)))
 
 
-def pack_chunk(
-    positions: list[int],
-    images: list[NDArray[np.float32]],
-    sigmas: list[NDArray[np.float32]],
-    errors: list[NDArray[np.float32]],
-    box: tuple[int, int, int, int],
-    crop_size: tuple[int, int],
-    *,
-    deep: bool,
-) -> CropChunk:
-    """Round the model's output to what is stored, and keep the box only.
+class ChunkBuilder:
+    """Collects what the network draws for one chunk, rounded to what is stored.
 
     Args:
-        positions: of the frames in the range.
-        images: (h, w, 3) each, display RGB in [0, 1].
-        sigmas: (h, w) each.
-        errors: (h, w) each.
+        positions: frames of the range that will be added, in this order.
         box: see `CropChunk`.
         crop_size: (h, w).
-        deep: 16 bits a channel, for plates of more than 8.
+        deep: 16 bits a channel instead of 8, for plates of more than 8.
     """
-    top, bottom, left, right = box
-    kind: type[np.uint8] | type[np.uint16] = np.uint16 if deep else np.uint8
-    scale = np.iinfo(kind).max
 
-    def cut(maps: list[NDArray[np.float32]], dtype: Any, factor: float, *channels: int) -> NDArray[Any]:
-        out = np.empty((len(maps), bottom - top, right - left, *channels), dtype)
-        for row, values in zip(out, maps, strict=True):
-            part = values[top:bottom, left:right]
-            row[...] = part if factor == 1 else np.rint(np.clip(part, 0, 1) * factor)
-        return out
+    def __init__(
+        self, positions: list[int], box: tuple[int, int, int, int], crop_size: tuple[int, int], *, deep: bool
+    ) -> None:
+        top, bottom, left, right = box
+        shape = (len(positions), bottom - top, right - left)
+        self._part = slice(top, bottom), slice(left, right)
+        self._image: NDArray[np.uint8] | NDArray[np.uint16]
+        self._image = np.empty((*shape, 3), np.uint16) if deep else np.empty((*shape, 3), np.uint8)
+        self._sigma, self._error = np.empty(shape, np.float16), np.empty(shape, np.float16)
+        self._fixed = (positions, crop_size, box)
+        self._added = 0
 
-    return CropChunk(
-        frames=np.asarray(positions, np.int64),
-        crop_size=np.asarray(crop_size, np.int64),
-        box=np.asarray(box, np.int64),
-        image=cut(images, kind, scale, 3),
-        sigma=cut(sigmas, np.float16, 1),
-        error=cut(errors, np.float16, 1),
-    )
+    def add(self, image: NDArray[np.float32], sigma: NDArray[np.float32], error: NDArray[np.float32]) -> None:
+        """Add one frame: (h, w, 3) display RGB in [0, 1], and two (h, w) maps."""
+        peak = np.iinfo(self._image.dtype).max
+        self._image[self._added] = np.rint(np.clip(image[self._part], 0, 1) * peak)
+        self._sigma[self._added] = sigma[self._part]
+        self._error[self._added] = error[self._part]
+        self._added += 1
+
+    def finish(self) -> CropChunk:
+        """The chunk; every position must have been added."""
+        positions, crop_size, box = self._fixed
+        assert self._added == len(positions)
+        return CropChunk(
+            frames=np.asarray(positions, np.int64),
+            crop_size=np.asarray(crop_size, np.int64),
+            box=np.asarray(box, np.int64),
+            image=self._image,
+            sigma=self._sigma,
+            error=self._error,
+        )
 
 
 def chunk_name(number: int) -> str:

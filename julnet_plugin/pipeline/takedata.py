@@ -92,7 +92,7 @@ class TakeData:
 
     def coverage(self, frame: int) -> Float32:
         """(h, w) coverage before any drive: the feathered region times the frame's weight."""
-        return self._region(frame) * self.plan.weight[self.position(frame)]
+        return np.asarray(self._region(frame) * self.plan.weight[self.position(frame)], np.float32)
 
     def plate_from_crop(self, frame: int) -> NDArray[np.float64]:
         """(2, 3) canonical crop pixels to plate pixels."""

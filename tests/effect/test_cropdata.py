@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import TakeError
-from julnet_plugin.pipeline.cropdata import CropChunk, pack_chunk, read_arrays, write_arrays
+from julnet_plugin.pipeline.cropdata import ChunkBuilder, CropChunk, read_arrays, write_arrays
 
 BOX = (4, 12, 2, 14)
 SIZE = (26, 20)
@@ -19,7 +19,10 @@ def drawn(*, deep: bool = False) -> tuple[CropChunk, list[NDArray[np.float32]]]:
     rng = np.random.default_rng(1)
     images = [rng.random((*SIZE, 3), np.float32) for _ in range(2)]
     maps = [rng.random(SIZE, np.float32) for _ in range(2)]
-    return pack_chunk([5, 9], images, maps, maps, BOX, SIZE, deep=deep), images
+    builder = ChunkBuilder([5, 9], BOX, SIZE, deep=deep)
+    for image, values in zip(images, maps, strict=True):
+        builder.add(image, values, values)
+    return builder.finish(), images
 
 
 @pytest.mark.parametrize("deep", [False, True])

@@ -1,0 +1,204 @@
+"""Everything a request says, checked before any work: what can be refused is refused here, and nothing is written.
+
+The checks run from cheap to dear, so that a mistyped setting is named at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import julnet_plugin
+from julnet_plugin.config import Settings, load_settings, to_mapping
+from julnet_plugin.errors import CheckpointError, SettingsError, TakeError, TimeRangeError
+from julnet_plugin.pipeline.hashing import file_hash, plate_hash
+from julnet_plugin.pipeline.workfolder import check_free
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from julnet_plugin.interfaces import AudioFeatures, TakeWriter
+    from julnet_plugin.manager import Manager
+    from julnet_plugin.media.colour import DisplayTransform
+    from julnet_plugin.model.engine import Engine
+    from julnet_plugin.types import AudioInfo, FrameRange, MediaInfo, RedubRequest
+
+#: Least bytes for one plate pixel of each delivery, from quiet pictures; half of it must be free before a job starts.
+_BYTES_PER_PIXEL = {"prores": 0.3, "prores4444": 0.45, "h264": 0.04, "png": 1.0, "exr": 0.3}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """A request that can be rendered, with all that was found out about it."""
+
+    request: RedubRequest
+    settings: Settings
+    info: MediaInfo  #: the plate
+    frames: FrameRange  #: plate frames that the take holds
+    dub: AudioInfo
+    refs: tuple[int, ...]  #: plate frames that the user chose as references; empty = chosen for them
+    transform: DisplayTransform  #: between the plate's values and display RGB
+    model: Path  #: the weights file
+    engine: Engine
+    extractor: AudioFeatures
+    writers: dict[str, TakeWriter]  #: deliveries asked for, by name
+    manager: Manager
+
+
+def check_request(request: RedubRequest, manager: Manager) -> Job:
+    """Check a request and load its model.
+
+    Raises:
+        InputError: something in it cannot be used; one sentence says what to do.
+        DeviceError: the device isn't there.
+    """
+    from julnet_plugin.media.audio import audio_stream_info
+    from julnet_plugin.media.colour import DisplayTransform
+    from julnet_plugin.media.probe import probe
+    from julnet_plugin.media.reader import refuse_interlaced
+    from julnet_plugin.media.timecode import frame_range
+    from julnet_plugin.model.checkpoint import find_model
+    from julnet_plugin.model.engine import load_engine
+
+    settings = load_settings(request.settings)
+    writers = _deliveries(request.deliver, manager)
+    check_free(request.take_dir, resume=request.resume)
+    model = find_model(request.model)
+    info = probe(request.plate)
+    refuse_interlaced(info)
+    frames = frame_range(info, request.in_point, request.out_point)
+    refs = parse_refs(request.refs, frames)
+    transform = DisplayTransform(info, request.colour_space)
+    dub = audio_stream_info(request.dub, request.dub_track)
+    _check_offset(request.dub_offset_s, dub, info, frames)
+    _check_space(request.take_dir, info, frames, tuple(writers))
+    manager.face_tracker(settings.face.tracker)
+    engine = load_engine(model, request.device, threads=settings.render.threads or None, generators=manager.generator)
+    if len(refs) > engine.info.n_refs:
+        raise SettingsError(
+            f"{len(refs)} reference frames were given and this model takes {engine.info.n_refs}: leave some out",
+            key="refs",
+        )
+    return Job(
+        request=request,
+        settings=settings,
+        info=info,
+        frames=frames,
+        dub=dub,
+        refs=refs,
+        transform=transform,
+        model=model,
+        engine=engine,
+        extractor=_extractor(engine, manager),
+        writers=writers,
+        manager=manager,
+    )
+
+
+def fingerprint(job: Job) -> dict[str, Any]:
+    """What decides the take's bytes, as plain JSON: equal fingerprints on one machine give equal takes.
+
+    Files count by content, not by place. The take folder and `resume` do not count.
+    """
+    request = job.request
+    return {
+        "plate": plate_hash(job.info),
+        "dub": file_hash(request.dub),
+        "model": file_hash(job.model),
+        "frames": [job.frames.start, job.frames.stop],
+        "dub_offset_s": request.dub_offset_s,
+        "dub_track": request.dub_track,
+        "face": request.face,
+        "refs": list(job.refs),
+        "deliver": sorted(job.writers),
+        "colour_space": request.colour_space,
+        "seed": request.seed,
+        "settings": to_mapping(job.settings),
+        "device": f"{job.engine.device} {job.engine.precision}",
+        "julnet": julnet_plugin.__version__,
+    }
+
+
+def parse_refs(text: str, frames: FrameRange) -> tuple[int, ...]:
+    """The plate frames in "12,40,77"; empty for "auto".
+
+    Raises:
+        SettingsError: not a list of frames.
+        TimeRangeError: a frame outside the range.
+    """
+    clean = text.strip()
+    if clean == "auto":
+        return ()
+    if not re.fullmatch(r"\d+(\s*,\s*\d+)*", clean):
+        raise SettingsError(
+            f'"{text}" is not a choice of references: give "auto" or plate frames such as "12,40,77"', key="refs"
+        )
+    refs = tuple(dict.fromkeys(int(part) for part in clean.split(",")))
+    outside = [ref for ref in refs if ref not in frames]
+    if outside:
+        raise TimeRangeError(
+            f"reference frame {outside[0]} lies outside the range: choose among frames {frames.start} to "
+            f"{frames.stop - 1}",
+            requested=outside[0],
+            available=f"{frames.start} to {frames.stop - 1}",
+        )
+    return refs
+
+
+def _deliveries(names: tuple[str, ...], manager: Manager) -> dict[str, TakeWriter]:
+    known = manager.writers()
+    if not names:
+        raise SettingsError(f"no delivery was asked for: give one or more of {', '.join(sorted(known))}", key="deliver")
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            raise SettingsError(f"unknown delivery {name!r}; {advice}", key="deliver")
+    return {name: known[name] for name in dict.fromkeys(names)}
+
+
+def _check_offset(offset_s: float, dub: AudioInfo, info: MediaInfo, frames: FrameRange) -> None:
+    """Refuse a dub that would never be heard in the range."""
+    length_s = info.time_of(frames.stop - 1) - info.time_of(frames.start) + float(1 / info.rate)
+    if not -dub.duration_s < offset_s < length_s:
+        raise TimeRangeError(
+            f"a dub offset of {offset_s:g} s leaves nothing of the dub in the range (which is {length_s:.2f} s long "
+            f"and the dub {dub.duration_s:.2f} s): choose an offset between {-dub.duration_s:.2f} and {length_s:.2f} s",
+            requested=offset_s,
+            available=(-dub.duration_s, length_s),
+        )
+
+
+def _check_space(take_dir: Path, info: MediaInfo, frames: FrameRange, deliveries: tuple[str, ...]) -> None:
+    """Refuse a job that the disk surely cannot hold; what cannot be foreseen is caught when it happens."""
+    pixels = info.width * info.height * len(frames)
+    depth = max(info.bit_depth, 8) / 8
+    least = sum(
+        _BYTES_PER_PIXEL.get(name, 0.0) * pixels * (depth if name in ("png", "exr") else 1) for name in deliveries
+    )
+    folder = next(path for path in (take_dir.absolute(), *take_dir.absolute().parents) if path.is_dir())
+    free = shutil.disk_usage(folder).free
+    if free < least / 2:
+        raise TakeError(
+            f"{folder} has {_gigabytes(free)} free and the take needs about {_gigabytes(least)}: free some space or "
+            "choose another output",
+            take_dir,
+        )
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+
+
+def _extractor(engine: Engine, manager: Manager) -> AudioFeatures:
+    """The audio features that the model was trained with."""
+    extractor = manager.audio_features(engine.info.audio_feature)
+    if extractor.size != engine.info.audio_size:
+        raise CheckpointError(
+            f"the model wants {engine.info.audio_size} numbers a step of {extractor.name}, and the installed plugin "
+            f"gives {extractor.size}: use the plugin's version that the model was trained with"
+        )
+    return extractor

@@ -1,0 +1,150 @@
+"""Find the faces, choose one in each shot, decide for every frame where its crop lies and whether it is re-dubbed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from julnet_plugin.errors import NoFaceFoundError
+from julnet_plugin.pipeline.cropdata import Plan
+from julnet_plugin.pipeline.dub import RATE_HZ, read_mono_16k
+from julnet_plugin.pipeline.schedule import Schedule, dub_times, make_schedule, mouth_in_frame, refusals
+from julnet_plugin.pipeline.threads import prefetch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from julnet_plugin.face.speaker import Choice
+    from julnet_plugin.face.tracks import Tracking
+    from julnet_plugin.pipeline.inputs import Job
+    from julnet_plugin.types import ProgressFn
+
+_AHEAD = 3  #: decoded pictures that wait for the tracker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShotPlan:
+    """The plan of the whole range, and what each decision was made from."""
+
+    tracking: Tracking
+    choices: tuple[Choice, ...]
+    plan: Plan
+    schedule: Schedule
+
+
+def find_faces(job: Job, folder: Path, progress: ProgressFn) -> Tracking:
+    """Follow every face through the range, once: a resumed job opens what the first one left in `folder`."""
+    from julnet_plugin.face.track import TrackSettings, track_plate
+    from julnet_plugin.face.tracks import Tracking
+    from julnet_plugin.media.reader import open_plate
+
+    if folder.is_dir():
+        return Tracking.load(folder)
+    tracker = job.manager.face_tracker(job.settings.face.tracker)
+
+    def pictures() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        with open_plate(job.info) as plate:
+            for frame in plate.frames(job.frames):
+                yield frame.index, job.transform.to_preview(frame.rgb)
+
+    ahead = prefetch(pictures(), _AHEAD)
+    try:
+        return track_plate(
+            ahead,
+            job.info,
+            tracker,
+            TrackSettings(max_faces=job.settings.face.max_faces),
+            progress,
+            span=job.frames,
+            folder=folder,
+        )
+    finally:
+        ahead.close()
+        tracker.close()
+
+
+def choose_faces(job: Job, tracking: Tracking) -> tuple[Choice, ...]:
+    """The face of each shot that speaks, or that the user asked for.
+
+    Raises:
+        NoFaceFoundError: there is no face in the range.
+        InputError: the asked-for face isn't there.
+    """
+    from julnet_plugin.face.speaker import choose_track, speech_envelope
+
+    envelope = None
+    several = any(len(tracking.in_shot(shot)) > 1 for shot in range(len(tracking.shots)))
+    if several and job.info.audio and job.request.face.strip().lower() == "auto":
+        times = [job.info.time_of(frame) for frame in range(job.frames.start, job.frames.stop)]
+        envelope = speech_envelope(read_mono_16k(job.info.path, 0), RATE_HZ, times)
+    return tuple(choose_track(tracking, job.request.face, envelope))
+
+
+def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_duration_s: float) -> ShotPlan:
+    """Plan every frame of the range.
+
+    Raises:
+        NoFaceFoundError: there are faces, but none on any frame that could be re-dubbed under the dub.
+    """
+    from julnet_plugin.face.appearance import covered
+    from julnet_plugin.face.crop import plan_crops
+
+    start, count = job.frames.start, len(job.frames)
+    plan = _empty_plan(count)
+    for choice in choices:
+        plan.shot[choice.frames.start - start : choice.frames.stop - start] = choice.shot
+        if choice.track is None:
+            continue
+        crops = plan_crops(choice.track.landmarks, choice.track.found, float(job.info.rate))
+        rows = slice(choice.track.frames.start - start, choice.track.frames.stop - start)
+        plan.plate_from_crop[rows] = crops.plate_from_crop
+        plan.region[rows] = crops.region
+        plan.mouth_px[rows] = crops.mouth_px
+        plan.angles[rows] = crops.angles
+        plan.found[rows] = crops.found
+        plan.sharpness[rows] = choice.track.quality["sharpness"]
+        plan.covered[rows][crops.found] = covered(np.asarray(choice.track.looks[crops.found]))
+    in_frame = mouth_in_frame(plan.plate_from_crop, plan.region, job.info.width, job.info.height)
+    reasons = refusals(plan.found, in_frame, plan.mouth_px, plan.angles[:, 0], job.settings.face)
+    if all(reasons):
+        raise NoFaceFoundError(_nothing_usable(job, reasons), frame_index=start)
+    schedule = make_schedule(
+        reasons,
+        dub_times(job.info, job.frames, job.request.dub_offset_s),
+        dub_duration_s,
+        tuple(choice.frames.start - start for choice in choices),
+        float(job.info.rate),
+    )
+    plan.weight[:] = schedule.weight
+    return ShotPlan(tracking=tracking, choices=choices, plan=plan, schedule=schedule)
+
+
+def _empty_plan(count: int) -> Plan:
+    from julnet_plugin.face.crop import REGION
+
+    identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    return Plan(
+        plate_from_crop=np.tile(identity, (count, 1, 1)),
+        region=np.zeros((count, len(REGION), 2), np.float32),
+        weight=np.zeros(count, np.float32),
+        shot=np.zeros(count, np.int32),
+        mouth_px=np.zeros(count, np.float64),
+        angles=np.zeros((count, 3), np.float64),
+        found=np.zeros(count, bool),
+        sharpness=np.zeros(count, np.float32),
+        covered=np.zeros(count, np.float32),
+    )
+
+
+def _nothing_usable(job: Job, reasons: list[str]) -> str:
+    """Why none of the faces in the range can be re-dubbed, from the most frequent reason."""
+    common = max(set(reasons), key=reasons.count)
+    return (
+        f"no frame of the range can be re-dubbed ({common} on {reasons.count(common)} of {len(reasons)} frames): "
+        "choose another range, another face, or a larger picture of the mouth"
+    )

@@ -1,0 +1,116 @@
+"""The reference crops of every shot: chosen once, kept with the take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from julnet_plugin.errors import SettingsError
+from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from julnet_plugin.compose.paste import DisplayTransform
+    from julnet_plugin.face.speaker import Choice
+    from julnet_plugin.media.reader import PlateReader
+    from julnet_plugin.pipeline.cropdata import Plan
+    from julnet_plugin.pipeline.inputs import Job
+    from julnet_plugin.types import PixelArray
+
+Float32 = NDArray[np.float32]
+
+REFERENCES = "references.npz"
+
+
+class References:
+    """Reference crops by shot, 16 bits a channel.
+
+    Args:
+        shots: shot of each row.
+        frames: plate frame of each row.
+        images: (rows, h, w, 3) uint16 display RGB.
+    """
+
+    def __init__(self, shots: NDArray[np.int64], frames: NDArray[np.int64], images: NDArray[np.uint16]) -> None:
+        self.shots, self.frames, self.images = shots, frames, images
+
+    def of_shot(self, shot: int) -> Float32:
+        """(N, h, w, 3) float32 display RGB."""
+        return np.asarray(self.images[self.shots == shot] / np.float32(65535), np.float32)
+
+    def frames_of(self, shot: int) -> list[int]:
+        """Plate frames of one shot's references, as chosen."""
+        return [int(frame) for frame in self.frames[self.shots == shot]]
+
+    def save(self, path: Path) -> None:
+        """Keep them with the take."""
+        write_arrays(path, {"shots": self.shots, "frames": self.frames, "images": self.images})
+
+    @classmethod
+    def load(cls, path: Path) -> References:
+        """Read what `save` wrote.
+
+        Raises:
+            TakeError: the file is missing or damaged.
+        """
+        arrays = read_arrays(path, ("shots", "frames", "images"))
+        return cls(arrays["shots"], arrays["frames"], arrays["images"])
+
+
+def choose_frames(job: Job, choices: Sequence[Choice]) -> dict[int, list[int]]:
+    """Plate frames of each shot's references: the user's for every shot, or the best of the shot's own.
+
+    Raises:
+        SettingsError: one of the user's frames does not show the face that is re-dubbed.
+    """
+    from julnet_plugin.face.references import choose_references
+
+    count = job.engine.info.n_refs
+    tracks = {choice.shot: choice.track for choice in choices if choice.track is not None}
+    if not job.refs:
+        return {shot: choose_references(track, count, seed=job.request.seed) for shot, track in tracks.items()}
+    for frame in job.refs:
+        if all(track.row(frame) is None for track in tracks.values()):
+            raise SettingsError(
+                f"reference frame {frame} does not show the face that is re-dubbed: choose frames that do, or auto",
+                key="refs",
+            )
+    filled = [job.refs[k % len(job.refs)] for k in range(count)]
+    return dict.fromkeys(tracks, filled)
+
+
+def cut_references(job: Job, plate: PlateReader, plan: Plan, chosen: dict[int, list[int]]) -> References:
+    """Read the chosen frames and cut their crops."""
+    size = job.engine.info.crop_size
+    crops: dict[int, NDArray[np.uint16]] = {}
+    for frame in sorted({frame for frames in chosen.values() for frame in frames}):
+        affine = plan.plate_from_crop[frame - job.frames.start]
+        crop = display_crop(plate.frame(frame).rgb, job.transform, affine, size)
+        crops[frame] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
+    rows = [(shot, frame) for shot, frames in sorted(chosen.items()) for frame in frames]
+    images = np.stack([crops[frame] for _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16)
+    return References(
+        np.array([shot for shot, _ in rows], np.int64), np.array([frame for _, frame in rows], np.int64), images
+    )
+
+
+def display_crop(
+    pixels: PixelArray, transform: DisplayTransform, plate_from_crop: NDArray[np.float64], size: tuple[int, int]
+) -> Float32:
+    """One crop in display RGB; only the rectangle of the plate that it touches is converted. (h, w, 3) float32.
+
+    A crop that lies outside the plate repeats the plate's edge.
+    """
+    from julnet_plugin.face.crop import crop_rect, sample_crop
+
+    height, width = pixels.shape[:2]
+    rect = crop_rect(plate_from_crop, width, height)
+    if rect is None:
+        return sample_crop(transform.to_display(pixels), plate_from_crop, size)
+    local = np.array(plate_from_crop, np.float64)
+    local[:, 2] -= (rect.x0, rect.y0)
+    return sample_crop(transform.to_display(pixels[rect.slices]), local, size)
