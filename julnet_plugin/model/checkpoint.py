@@ -222,7 +222,7 @@ def _build(
         factory = _factory(info, generators)
         with torch.random.fork_rng(devices=[]), torch.device(device):
             network = factory.build(dict(info.config))
-    except (ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as exc:
+    except (CheckpointError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError) as exc:
         reason = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
         msg = f"{path} asks for a network that cannot be built: {reason}"
         raise CheckpointError(msg, path) from exc
