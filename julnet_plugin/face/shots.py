@@ -33,6 +33,7 @@ _MIN_DIFFERENCE = 4.0  #: mean |difference| of two thumbnails, in 8-bit code val
 _MIN_RATIO = 3.0  #: over the largest difference around it
 _FLOOR = 0.5  #: differences below this are noise and count as this much
 _SAME_AGAIN = 0.4  #: a picture this close to the one before the suspicion, relative to the jump, says "flash"
+_BUMP = 0.5  #: share of the difference that must remain when the camera's own move is taken back
 _GAIN = (0.5, 2.0)  #: brightness changes that are taken out before comparing
 
 
@@ -109,8 +110,32 @@ def _stands_out(jump: float, others: Iterable[float]) -> bool:
 
 
 def _is_cut(jump: float, before: Float32, after: list[Float32]) -> bool:
-    """Judge a suspicion by the pictures that follow: still moving means pan, back again means flash."""
-    if any(difference(before, thumb) < _SAME_AGAIN * jump for thumb in after[1:]):
+    """Judge a suspicion by the pictures that follow: still moving means pan, back again means flash.
+
+    A picture that is the one before, moved, means that somebody bumped into the camera.
+    """
+    if _steady_difference(before, after[0]) < max(_MIN_DIFFERENCE, _BUMP * jump):
+        return False
+    if any(_steady_difference(before, thumb) < _SAME_AGAIN * jump for thumb in after[1:]):
         return False
     motion = [difference(a, b) for a, b in itertools.pairwise(after)]
     return _stands_out(jump, [float(np.median(motion))] if motion else [])
+
+
+def _steady_difference(a: Float32, b: Float32) -> float:
+    """`difference` with the camera's move between two pictures taken back, where that helps."""
+    return min(difference(a, b), difference(*_steadied(a, b)))
+
+
+def _steadied(a: Float32, b: Float32) -> tuple[Float32, Float32]:
+    """What two thumbnails share when the camera's move between them is taken back; all, if it moved too far to say."""
+    height, width = a.shape[:2]
+    window = cv2.createHanningWindow((width, height), cv2.CV_32F)
+    (dx, dy), _ = cv2.phaseCorrelate(a.mean(axis=2), b.mean(axis=2), window)
+    if abs(dx) > width / 2 or abs(dy) > height / 2:
+        return a, b
+    moved = cv2.warpAffine(a, np.array([[1, 0, dx], [0, 1, dy]], np.float64), (width, height))
+    left, top = int(np.ceil(max(dx, 0))), int(np.ceil(max(dy, 0)))
+    right, bottom = width + int(np.floor(min(dx, 0))), height + int(np.floor(min(dy, 0)))
+    shared = slice(top, bottom), slice(left, right)
+    return np.asarray(moved, np.float32)[shared], b[shared]

@@ -161,12 +161,11 @@ class _Shot:
         picture = np.ascontiguousarray(picture)
         faces = self._follow(index, picture)
         taken = [face.landmarks for face in faces if face is not None]
-        found = self._search(index, picture, taken, lost=len(taken) < len(self._people))
-        missing = [k for k, face in enumerate(faces) if face is None]
-        matches = assign([self._people[k] for k in missing], found, index, self._gap)
-        for face, match in zip(found, matches, strict=True):
+        missing = [person for person, face in zip(self._people, faces, strict=True) if face is None]
+        found = self._search(index, picture, taken, missing)
+        for face, match in zip(found, assign(missing, found, index, self._gap), strict=True):
             if match is not None:
-                faces[missing[match]] = face
+                faces[self._people.index(missing[match])] = face
             elif sum(f is not None for f in faces) < self._settings.max_faces:
                 self._people.append(self._factory.make(self._number, index))
                 faces.append(face)
@@ -198,26 +197,28 @@ class _Shot:
                 answers[k] = face if self._people[k].accepts(face, index) else None
         return drop_doubles(self._people, answers, index, self._gap)
 
-    def _search(self, index: int, picture: Picture, taken: list[Float32], lost: bool) -> list[Face]:
+    def _search(self, index: int, picture: Picture, taken: list[Float32], missing: list[Person]) -> list[Face]:
         """Look for faces other than those in `taken`, when it is time to."""
         if not isinstance(self._tracker, FollowingTracker):
             plain = self._tracker.detect(picture, self._settings.max_faces)
             found = [Sighting(np.asarray(face, np.float32)) for face in plain]
-        elif (effort := self._effort(index, bool(taken), lost)) is None:
+        elif (effort := self._effort(index, bool(taken), missing)) is None:
             return []
         else:
             found = self._tracker.search(picture, self._settings.max_faces, taken, effort)
         return [Face.of(picture, sighting) for sighting in found if self._large_enough(sighting.landmarks)]
 
-    def _effort(self, index: int, anybody: bool, lost: bool) -> Effort | None:
+    def _effort(self, index: int, anybody: bool, missing: list[Person]) -> Effort | None:
         """How hard to search in this picture, None for not at all.
 
         Every picture right after a loss, often while people are missing, else now and then, in turns close and coarse:
         a search costs as much as following several faces.
         """
-        just_lost = lost and any(index - person.last_seen <= self._gap for person in self._people)
-        often = 1 if just_lost else min(4, self._search_every)
-        if index - self._searched < (often if lost or not anybody else self._search_every):
+        gone_for = min((index - person.last_seen for person in missing), default=0)
+        just_lost = 0 < gone_for <= self._gap
+        missed = not anybody or 0 < gone_for <= 6 * self._gap
+        every = 1 if just_lost else min(4, self._search_every) if missed else self._search_every
+        if index - self._searched < every:
             return None
         self._searched = index
         if not anybody and index - self._searched_well >= 4 * self._search_every:
