@@ -26,12 +26,14 @@ class Batch(NamedTuple):
         mask: (B, 1, h, w), 1 where the network paints.
         lips: (B, K) lip shape to paint.
         refs: (G, N, 3, h, w), most closed mouth first.
+        ref_lips: (G, N + 1, 48, 3) lips of the references in face units, and last the clip's closed mouth.
     """
 
     target: Tensor
     mask: Tensor
     lips: Tensor
     refs: Tensor
+    ref_lips: Tensor
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class _Pool:
     crops: NDArray[np.uint8]  # (T, h, w, 3)
     region: NDArray[np.float32]
     times_s: NDArray[np.float64]
+    lips: NDArray[np.float32]
+    closed: NDArray[np.float32]
     gap: NDArray[np.float64]
     true_codes: NDArray[np.float32]
     heard_codes: NDArray[np.float32]
@@ -81,6 +85,7 @@ class Batches:
             mask=torch.cat([p.mask for p in parts]),
             lips=torch.cat([p.lips for p in parts]),
             refs=torch.cat([p.refs for p in parts]),
+            ref_lips=torch.cat([p.ref_lips for p in parts]),
         )
 
     def _draw_clip(self, pool: _Pool, rng: np.random.Generator) -> Batch:
@@ -103,6 +108,7 @@ class Batches:
             mask=torch.from_numpy(np.ascontiguousarray(masks))[:, None],
             lips=torch.from_numpy(lips),
             refs=tensor[len(targets) :][None],
+            ref_lips=torch.from_numpy(np.concatenate([pool.lips[refs], pool.closed[None]]))[None],
         )
 
 
@@ -148,6 +154,8 @@ def _pool(
         crops=crops,
         region=clip.region[keep],
         times_s=clip.times_s[keep],
+        lips=clip.lips[keep],
+        closed=closed_shape(clip.lips).astype(np.float32),
         gap=inner_gap(clip.lips)[keep],
         true_codes=true_codes[keep],
         heard_codes=heard[keep],

@@ -67,9 +67,7 @@ def train_lip_encoder(
     torch.manual_seed(settings.seed)
     audio = torch.from_numpy(np.concatenate([windows_of(c)[..., columns] for c in clips]))
     target = torch.from_numpy(np.concatenate([basis.encode(c.lips, closed_shape(c.lips)) for c in clips]))
-    weight = torch.cat(
-        [torch.full((len(c),), w) for c, w in zip(clips, weights or [1.0] * len(clips), strict=True)]
-    )
+    weight = torch.cat([torch.full((len(c),), w) for c, w in zip(clips, weights or [1.0] * len(clips), strict=True)])
     importance = torch.from_numpy(basis.spread / basis.spread[0])
     net = LipEncoder(audio.shape[-1], settings.codes, settings.width, settings.dropout)
     optimiser = torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)

@@ -48,7 +48,7 @@ def learning_rate_at(settings: TrainSettings, step: int, spent: float) -> float:
 
 def render(net: RtGenerator, batch: Batch) -> GeneratorOutput:
     """Render a batch: references once a clip, shared by the clip's targets."""
-    references = net.encode_references(batch.refs)
+    references = net.encode_references(batch.refs, batch.ref_lips)
     frames = len(batch.target) // len(batch.refs)
     shared = tuple(r.repeat_interleave(frames, dim=0) for r in references)
     return net.render(batch.target * (1 - batch.mask), batch.mask, batch.lips, shared)
@@ -181,7 +181,9 @@ def train_step(
         terms["adversarial"] = lsgan_generator_loss(adversary.net(fake))
     loss = total_loss(terms, settings.loss)
     if not torch.isfinite(loss):
-        msg = f"the loss became {float(loss)} at step {step}: {', '.join(f'{k} {float(v):g}' for k, v in terms.items())}"
+        msg = (
+            f"the loss became {float(loss)} at step {step}: {', '.join(f'{k} {float(v):g}' for k, v in terms.items())}"
+        )
         raise FloatingPointError(msg)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()

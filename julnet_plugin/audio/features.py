@@ -1,8 +1,8 @@
-"""The offline default: a recogniser's phone scores beside a log-mel spectrogram, every 20 ms.
+"""The offline default: a recogniser's phone scores, every 20 ms.
 
 The paper takes the class labels that a speech recogniser gives each 20 ms of sound. The `pocketsphinx` wheel carries an
-English acoustic model, so this needs no download; its context-independent phone scores carry to unseen speakers better
-than a spectrogram alone, and the two together are best (docs/training.md has the comparison on held-out speakers).
+English acoustic model, so this needs no download. Its context-independent phone log-likelihoods carry to unseen
+speakers better than a log-mel spectrogram, and adding one to them does not help (docs/model_card.md has the numbers).
 """
 
 from __future__ import annotations
@@ -28,26 +28,27 @@ STEP_S = 0.02
 _STEP = 320  #: samples in one 20 ms step
 _PHONES = 42  #: context-independent phones of the acoustic model, three states each
 _SILENCE_PHONE = 32  #: "SIL" in the model's alphabetical phone table
-_MELS = 40
 _BLOCK_S = 20.0  #: the recogniser writes 1 MB of scores a second, so long speech goes through in blocks
 _MARGIN_S = 1.0  #: sound on both sides of a block that the recogniser hears but whose scores are dropped
 _SPEECH_RMS = 0.06  #: level that speech is brought to, so that a quiet take is not taken for silence
-_SILENCE_DB = -42.0  #: a step this far under the speech level counts as silence
-
-Float32 = np.float32
+_FAINTEST_SPEECH_RMS = 0.002
+_SILENCE_RMS = 0.001
+_SILENCE_RATIO = 0.008
 
 
 def to_speech_level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale a recording so that its speech (the loud tenth of its steps) has one level, and add inaudible dither.
 
-    The gain is limited to 40 dB: a recording without speech stays near silence. The dither keeps the recogniser's
-    logarithms away from the digital zero of a cut-out.
+    The dither keeps the recogniser's logarithms away from the digital zero of a cut-out.
     """
-    steps = np.sqrt(_step_power(samples))
-    level = float(np.percentile(steps, 90)) if steps.size else 0.0
-    gain = min(_SPEECH_RMS / max(level, 1e-9), 100.0)
     dither = np.random.default_rng(0).standard_normal(samples.size).astype(np.float32) * np.float32(3e-5)
-    return np.clip(samples * np.float32(gain) + dither, -1.0, 1.0)
+    return np.clip(samples * np.float32(_SPEECH_RMS / speech_rms(samples)) + dither, -1.0, 1.0)
+
+
+def speech_rms(samples: NDArray[np.float32]) -> float:
+    """Level of the loud tenth of a recording's 20 ms steps, at least -54 dBFS: room tone is not brought up to speech."""
+    steps = np.sqrt(_step_power(samples))
+    return max(float(np.percentile(steps, 90)) if steps.size else 0.0, _FAINTEST_SPEECH_RMS)
 
 
 def _step_power(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,27 +61,25 @@ def _step_power(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def silence(samples: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which 20 ms steps hold no speech: far under the speech level over 100 ms. (S,) bool.
+    """Which 20 ms steps hold no speech: over 100 ms under -60 dBFS, or 42 dB under the recording's speech. (S,) bool.
 
     Args:
-        samples: mono, 16 kHz, brought to speech level.
+        samples: mono, 16 kHz, at the level they were recorded.
     """
     power = _step_power(samples)
-    smooth = (
-        np.convolve(np.pad(power, 2, mode="edge"), np.full(5, 0.2), mode="valid") if power.size else power
-    )
-    return np.asarray(10 * np.log10(smooth / _SPEECH_RMS**2 + 1e-12) < _SILENCE_DB)
+    smooth = np.convolve(np.pad(power, 2, mode="edge"), np.full(5, 0.2), mode="valid") if power.size else power
+    return np.asarray(np.sqrt(smooth) < max(_SILENCE_RMS, _SILENCE_RATIO * speech_rms(samples)))
 
 
-class PhoneMelFeatures:
-    """42 phone scores and 40 log-mel bands every 20 ms (D = 82).
+class PhoneFeatures:
+    """42 phone scores every 20 ms (D = 42).
 
-    Phone scores are log-likelihoods relative to the best phone, scaled to about [-3, 0]; in silence they are those of
-    the silence phone. Log-mel is relative to the speech level, scaled to about [-2, 1].
+    Log-likelihoods relative to the best phone, scaled to [-3, 0]; in silence they are those of the silence phone, which
+    is what keeps a mouth closed.
     """
 
-    name = "phone-mel-82"
-    size = _PHONES + _MELS
+    name = "phone-42"
+    size = _PHONES
     step_s = STEP_S
 
     def extract(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -88,36 +87,15 @@ class PhoneMelFeatures:
 
         Shape:
             samples: (n,) mono 16 kHz in [-1, 1].
-            returns: (S, 82) float32, S = ceil(n / 320).
+            returns: (S, 42) float32, S = ceil(n / 320).
         """
         samples = np.nan_to_num(np.asarray(samples, np.float32))
         if samples.size == 0:
             return np.zeros((0, self.size), np.float32)
         level = to_speech_level(samples)
         phones = phone_scores(level)
-        phones[silence(level)] = _silence_scores()
-        return np.concatenate([phones, log_mel(level)], axis=1)
-
-
-def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """40 log-mel bands of every 20 ms step, 25 ms windows, in units of 4 nepers around -1. (S, 40)."""
-    import librosa
-
-    count = math.ceil(samples.size / _STEP)
-    padded = np.zeros(count * _STEP, np.float32)
-    padded[: samples.size] = samples
-    mel = librosa.feature.melspectrogram(
-        y=padded,
-        sr=SAMPLE_RATE_HZ,
-        n_fft=512,
-        win_length=400,
-        hop_length=160,
-        n_mels=_MELS,
-        fmin=60,
-        fmax=7600,
-    )
-    frames = np.log(mel[:, : 2 * count] + 1e-5).astype(np.float32).T.reshape(count, 2, _MELS).mean(axis=1)
-    return np.asarray(frames / 4.0, np.float32)
+        phones[silence(samples)] = _silence_scores()
+        return phones
 
 
 def phone_scores(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -193,4 +171,4 @@ def _silence_scores() -> NDArray[np.float32]:
 @hookimpl
 def julnet_audio_features() -> Sequence[AudioFeatures]:
     """Contribute the built-in extractor."""
-    return [PhoneMelFeatures()]
+    return [PhoneFeatures()]

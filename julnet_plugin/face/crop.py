@@ -148,9 +148,7 @@ def fit_poses(landmarks: NDArray[np.floating[Any]]) -> HeadPoses:
     return HeadPoses(rotation=rotation, scale=scale, translation=translation)
 
 
-def plan_crops(
-    landmarks: NDArray[np.floating[Any]], found: NDArray[np.bool_], rate: float = 25.0
-) -> CropPlan:
+def plan_crops(landmarks: NDArray[np.floating[Any]], found: NDArray[np.bool_], rate: float = 25.0) -> CropPlan:
     """Plan the crop of every frame of one shot of one face.
 
     Args:
@@ -193,14 +191,10 @@ def smooth_poses(poses: HeadPoses, rate: float) -> HeadPoses:
     if np.ptp(log_scale) < 0.04:
         log_scale = np.full_like(log_scale, np.median(log_scale))
     scale = np.exp(log_scale)
-    return HeadPoses(
-        rotation=rotation, scale=scale, translation=anchor - scale[:, None] * (rotation @ _ANCHOR)
-    )
+    return HeadPoses(rotation=rotation, scale=scale, translation=anchor - scale[:, None] * (rotation @ _ANCHOR))
 
 
-def sample_crop(
-    picture: NDArray[Any], plate_from_crop: Float64, size: tuple[int, int] = (CROP_H, CROP_W)
-) -> Float32:
+def sample_crop(picture: NDArray[Any], plate_from_crop: Float64, size: tuple[int, int] = (CROP_H, CROP_W)) -> Float32:
     """Cut one crop out of a picture, sub-pixel, without aliasing when the face is larger than the crop.
 
     Pixels outside the picture repeat its edge.
@@ -224,9 +218,7 @@ def sample_crop(
         source.astype(np.float32, copy=False) if source.dtype != np.uint8 else source,
         matrix,
         (size[1], size[0]),
-        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        if step < 0.9
-        else cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP if step < 0.9 else cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
     return np.asarray(warped, np.float32)
@@ -279,9 +271,7 @@ def crop_rect(plate_from_crop: Float64, width: int, height: int) -> Rect | None:
     """The plate rectangle that one crop touches, or None when it lies outside the plate."""
     from julnet_plugin.types import Rect
 
-    corners = np.array(
-        [[0, 0, 1], [CROP_W - 1, 0, 1], [0, CROP_H - 1, 1], [CROP_W - 1, CROP_H - 1, 1]], float
-    )
+    corners = np.array([[0, 0, 1], [CROP_W - 1, 0, 1], [0, CROP_H - 1, 1], [CROP_W - 1, CROP_H - 1, 1]], float)
     points = corners @ np.asarray(plate_from_crop).T
     x0, y0 = np.maximum(np.floor(points.min(axis=0)) - 2, 0).astype(int)
     x1, y1 = np.minimum(np.ceil(points.max(axis=0)) + 3, [width, height]).astype(int)
@@ -313,9 +303,7 @@ def _gaussian(values: Float64, sigma: float) -> Float64:
 
 
 def _subset(poses: HeadPoses, found: NDArray[np.bool_]) -> HeadPoses:
-    return HeadPoses(
-        rotation=poses.rotation[found], scale=poses.scale[found], translation=poses.translation[found]
-    )
+    return HeadPoses(rotation=poses.rotation[found], scale=poses.scale[found], translation=poses.translation[found])
 
 
 def _affine(anchor: Float64, roll: Float64, scale: Float64) -> Float64:
@@ -358,9 +346,7 @@ def _reduced(picture: NDArray[Any], matrix: Float64, step: float) -> tuple[NDArr
     """
     height, width = picture.shape[:2]
     factor = max(int(round(step)), 1)
-    small = cv2.resize(
-        picture, (max(width // factor, 1), max(height // factor, 1)), interpolation=cv2.INTER_AREA
-    )
+    small = cv2.resize(picture, (max(width // factor, 1), max(height // factor, 1)), interpolation=cv2.INTER_AREA)
     kx, ky = small.shape[1] / width, small.shape[0] / height
     reduced = matrix.copy()
     reduced[0] *= kx

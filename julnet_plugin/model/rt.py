@@ -8,7 +8,9 @@ from audio and identity, a deform decoder, a face decoder, the uncertainty modul
   taken (a flow) and how far to trust each (a weight). References are sampled at full size, so teeth and skin keep the
   sharpness of the plate, which a small network could not paint.
 - The audio encoder speaks through a lip shape (`lips.py`), which minutes of footage suffice to teach.
-- References come ordered from the most closed mouth to the most open, so that their place says what they show.
+- The shape of the lips in each reference is known from its landmarks. How a lip moves when its shape number changes is
+  the same on every face, so a fixed basis of flow fields says where a reference's lips would lie at the shape that the
+  sound asks for. The network starts from that and learns what is missing: teeth, creases, light, which to believe.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ from julnet_plugin.model.lips import LipEncoder
 from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, UncertaintyHead
 
 TRUNK_W = 160  #: columns of the crop that the trunk sees
+TRUNK_UNIT_PX = 100.0  #: trunk pixels in one face unit
+FLOW_GRID = 64  #: samples of a flow field along the mouth square
+LIP_POINTS = 40  #: the points of a shape that are lips; the rest are chin
+SHAPE_SIZE = 144  #: 48 points, x y z
 GRID = 4  #: pixels of that crop in one cell of the trunk's grid
 
 
@@ -91,25 +97,48 @@ class RtGenerator(Generator):
         fine = config.fine_width
         self.up_half = nn.Conv2d(C, 4 * (C // 2), 3, padding=1)
         self.up_full = nn.Conv2d(C // 2, 4 * fine, 3, padding=1)
+        self.look_half = nn.Conv2d(4 * (3 * N + 6), C // 2, 1)
+        self.look_full = nn.Conv2d(3 * N + 6, fine, 3, padding=1)
         self.paint = nn.Conv2d(fine, 3, 3, padding=1)
         self.motion = nn.Conv2d(fine, 2 * N + N + 1, 3, padding=1)
         self.uncertainty = UncertaintyHead(fine + 3 + N + 1 + 4, hidden=48)
+        self.lip_components: Tensor
+        self.lip_spread: Tensor
+        self.lip_flow: Tensor
+        self.lip_mean: Tensor
+        self.register_buffer("lip_components", torch.zeros(config.codes, SHAPE_SIZE))
+        self.register_buffer("lip_spread", torch.ones(config.codes))
+        self.register_buffer("lip_flow", torch.zeros(config.codes, 2, FLOW_GRID, FLOW_GRID))
+        self.register_buffer("lip_mean", torch.zeros(SHAPE_SIZE // 3, 3))
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
         with torch.no_grad():
             self.motion.weight[: 2 * N].zero_()
             self.motion.bias.zero_()  # type: ignore[union-attr]
+            self.motion.bias[-1] = -1.0  # type: ignore[index]  # start from the references, paint where that falls short
 
-    def encode_references(self, refs: Tensor) -> tuple[Tensor, ...]:
-        """Reference features, their deform encoding, and the reference pixels; once a shot.
+    def encode_references(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Everything about the references that does not change from frame to frame; once a shot.
+
+        Args:
+            refs: reference crops.
+            lips: their lips in face units, and last the shot's closed mouth; None takes all for closed and average.
 
         Shape:
-            refs: (B, N, 3, h, w), most closed mouth first.
+            refs: (B, N, 3, h, w).
+            lips: (B, N + 1, 48, 3).
+            returns: features and their deform encoding (B, C, 52, 40), the pixels, lip shapes (B, N, K), the closed
+                mouth's place (B, 2) in trunk pixels from the average one.
         """
         B, N = refs.shape[:2]
         trunk = _to_trunk(refs.flatten(0, 1))
         features = self.reference_encoder(F.pixel_unshuffle(trunk.reshape(B, N * 3, *trunk.shape[-2:]), GRID))
-        return features, self.deform_encoder(features), refs
+        if lips is None:
+            lips = self.lip_mean.expand(B, N + 1, -1, -1)
+        motion = (lips[:, :N] - lips[:, N:]).flatten(2)
+        codes = motion @ self.lip_components.T / self.lip_spread
+        place = (lips[:, N, :LIP_POINTS, :2] - self.lip_mean[:LIP_POINTS, :2]).mean(dim=1) * TRUNK_UNIT_PX
+        return features, self.deform_encoder(features), refs, codes, place
 
     def lip_shape(self, audio: Tensor) -> Tensor:
         """The lip shape (B, K) that the sound asks for."""
@@ -121,7 +150,7 @@ class RtGenerator(Generator):
 
     def render(self, masked_source: Tensor, mask: Tensor, lips: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """Paint the frame for a given lip shape (B, K): what training does with true shapes."""
-        reference_features, deform_input, reference_pixels = refs
+        reference_features, deform_input, reference_pixels, codes, place = refs
         seen = _to_trunk(torch.cat([masked_source, mask], dim=1))
         source = self.source_encoder(F.pixel_unshuffle(seen, GRID))  # (B, C, 52, 40)
         identity = self.id_encoder(torch.cat([source, reference_features], dim=1))
@@ -134,11 +163,43 @@ class RtGenerator(Generator):
         trunk = self.fuse(torch.cat([source[..., *square], deformed], dim=1))
         trunk = self.decoder[0](trunk, gains[4], gains[5])
         trunk = self.decoder[1](trunk, gains[6], gains[7])
-        fine = F.leaky_relu(F.pixel_shuffle(self.up_half(F.leaky_relu(trunk, 0.2)), 2), 0.2)
-        fine = F.leaky_relu(F.pixel_shuffle(self.up_full(fine), 2), 0.2)  # (B, fine_width, 128, 128)
-        return self._compose(fine, masked_source, mask, reference_pixels)
+        flow, lip_motion = self._lip_flow(lips, codes, place)
+        view = self._view(seen, reference_pixels, flow, lip_motion)
+        half = F.pixel_shuffle(self.up_half(F.leaky_relu(trunk, 0.2)), 2)
+        half = F.leaky_relu(half + self.look_half(F.pixel_unshuffle(view, 2)), 0.2)
+        fine = F.leaky_relu(F.pixel_shuffle(self.up_full(half), 2) + self.look_full(view), 0.2)  # (B, fine, 128, 128)
+        return self._compose(fine, flow, masked_source, mask, reference_pixels)
 
-    def _compose(self, fine: Tensor, masked_source: Tensor, mask: Tensor, references: Tensor) -> GeneratorOutput:
+    def _lip_flow(self, lips: Tensor, codes: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each pixel of the mouth square lies in every reference, if lips moved as they do on the average face.
+
+        A pixel of the wanted mouth is followed back to the closed mouth by the motion of the wanted shape, and from
+        there to the reference by the motion of the reference's shape.
+
+        Returns:
+            Flow (B, 2N, 128, 128) and the wanted motion (B, 2, 128, 128), both in trunk pixels, x then y.
+        """
+        B, N, _ = codes.shape
+        fields = self.lip_flow.flatten(1)
+        wanted = (lips @ fields).reshape(B, 2, FLOW_GRID, FLOW_GRID)
+        shown = (codes @ fields).reshape(B, N, 2, FLOW_GRID, FLOW_GRID)
+        square = mouth_square(TRUNK_W * 13 // 10, TRUNK_W)
+        rows = _pixel_grid(MouthSquare(0, 0, square.side), lips) - place[:, None, None]
+        moved = _sample(wanted, rows)
+        back = rows - moved.permute(0, 2, 3, 1)
+        relative = (shown - wanted[:, None]).flatten(1, 2)
+        return _sample(relative, back), moved
+
+    def _view(self, seen: Tensor, references: Tensor, flow: Tensor, lip_motion: Tensor) -> Tensor:
+        """What the last layers look at: references moved to the wanted shape, the source, the motion. (B, 3N + 6, …)."""
+        N = references.shape[1]
+        square = mouth_square(*seen.shape[-2:])
+        moved = _from_references(_to_trunk(references.flatten(0, 1)).unflatten(0, (-1, N)), flow, square, 1)
+        return torch.cat([*moved, seen[..., *square.slices], lip_motion / 8], dim=1)
+
+    def _compose(
+        self, fine: Tensor, prior: Tensor, masked_source: Tensor, mask: Tensor, references: Tensor
+    ) -> GeneratorOutput:
         """Mix what the network painted with what it takes from the references, and judge the result."""
         N = references.shape[1]
         h, w = masked_source.shape[-2:]
@@ -146,16 +207,11 @@ class RtGenerator(Generator):
         k = w // TRUNK_W
         painted = torch.sigmoid(self.paint(fine))
         motion = self.motion(fine)
-        flow = self.config.flow_px * torch.tanh(motion[:, : 2 * N] / self.config.flow_px)
+        flow = prior + self.config.flow_px * torch.tanh(motion[:, : 2 * N] / self.config.flow_px)
         weight = torch.softmax(motion[:, 2 * N :], dim=1)  # (B, N + 1, …): the references, then the painted picture
-        full_flow, full_weight = _enlarged(flow, k), _enlarged(weight, k)
+        full_weight = _enlarged(weight, k)
         image = full_weight[:, N:] * _enlarged(painted, k)
-        grid = _pixel_grid(square, fine)
-        scale = torch.tensor([2.0 / w, 2.0 / h], dtype=fine.dtype, device=fine.device)
-        for n in range(N):
-            shift = full_flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1) * k  # trunk pixels to crop pixels
-            where = (grid + shift + 0.5) * scale - 1
-            taken = F.grid_sample(references[:, n], where, padding_mode="border", align_corners=False)
+        for n, taken in enumerate(_from_references(references, _enlarged(flow, k), square, k)):
             image = image + full_weight[:, n : n + 1] * taken
         source, inside = masked_source[..., *square.slices], mask[..., *square.slices]
         known = [fine, _reduced(image, k), weight, _reduced(torch.cat([source, inside], dim=1), k)]
@@ -190,6 +246,30 @@ def _margins(square: MouthSquare, h: int, w: int) -> tuple[int, int, int, int]:
 def _embed(x: Tensor, square: MouthSquare, h: int, w: int) -> Tensor:
     """Put a square back into a crop of zeros."""
     return F.pad(x, _margins(square, h, w))
+
+
+def _from_references(references: Tensor, flow: Tensor, square: MouthSquare, k: int) -> list[Tensor]:
+    """Sample the mouth square out of every reference through its flow.
+
+    Shape:
+        references: (B, N, 3, h, w).
+        flow: (B, 2N, side, side) in trunk pixels; `k` crop pixels are one trunk pixel.
+        returns: N tensors (B, 3, side, side).
+    """
+    h, w = references.shape[-2:]
+    scale = torch.tensor([2.0 / w, 2.0 / h], dtype=flow.dtype, device=flow.device)
+    grid = _pixel_grid(square, flow)
+    taken = []
+    for n in range(references.shape[1]):
+        where = (grid + flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1) * k + 0.5) * scale - 1
+        taken.append(F.grid_sample(references[:, n], where, padding_mode="border", align_corners=False))
+    return taken
+
+
+def _sample(fields: Tensor, where: Tensor) -> Tensor:
+    """Sample fields (B, C, 64, 64) of the mouth square at trunk pixels (B, 128, 128, 2) from its corner."""
+    side = mouth_square(TRUNK_W * 13 // 10, TRUNK_W).side
+    return F.grid_sample(fields, (where + 0.5) * (2.0 / side) - 1, padding_mode="border", align_corners=False)
 
 
 def _pixel_grid(square: MouthSquare, like: Tensor) -> Tensor:
