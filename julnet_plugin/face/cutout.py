@@ -27,6 +27,12 @@ class Square:
     side: float
     turn: float
 
+    def like(self, other: Square) -> bool:
+        """Whether a face in one would look the same in the other: within 3 % of the side and 3 degrees."""
+        near = np.hypot(self.x - other.x, self.y - other.y) < 0.03 * self.side
+        turned = (self.turn - other.turn + np.pi) % (2 * np.pi) - np.pi
+        return bool(near and abs(self.side / other.side - 1) < 0.03 and abs(turned) < 0.05)
+
 
 def square_of(landmarks: Float32) -> Square:
     """The square around a face, from its landmarks (478, 3).

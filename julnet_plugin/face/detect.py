@@ -33,6 +33,7 @@ Effort: TypeAlias = Literal["glance", "look", "thorough"]
 
 _SEARCH_PX = 256  #: pictures and tiles are averaged to about this size before the detector takes them to its own 192
 _DETECTED_MARGIN = 1.5  #: side of the square around a detected face, over the detector's box
+_MOST_LOOKS = 4  #: at a detected face; the detector's box can be a third off and turned by 30°
 _MIN_FACE = 0.065  #: smallest face that the detector finds, over the longer side of what it is shown (measured)
 _SMALLEST_PX = 32  #: faces below this are not looked for: their mouth square would be under 24 px
 
@@ -136,9 +137,16 @@ class MediaPipeFaceMesh:
                 self._networks = None
 
     def _settle(self, picture: Picture, square: Square) -> Sighting | None:
-        """Landmarks of a detected face. The second look starts where `follow` would start, so both agree."""
-        first = self._look(picture, square)
-        return None if first is None else self._look(picture, square_of(first.landmarks))
+        """Landmarks of a detected face: look until the next look would start where this one did, as `follow` does."""
+        sighting = None
+        for _ in range(_MOST_LOOKS):
+            sighting = self._look(picture, square)
+            if sighting is None:
+                return None
+            before, square = square, square_of(sighting.landmarks)
+            if square.like(before):
+                break
+        return sighting
 
     def _look(self, picture: Picture, square: Square) -> Sighting | None:
         face, plate_from_cut = cut(picture, square, VIEW_PX)
