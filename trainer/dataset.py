@@ -6,19 +6,33 @@ clip is. Nothing in it refers to another file, so any set of files is a dataset,
 
 from __future__ import annotations
 
+import itertools
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
+
+from julnet_plugin.errors import InputError
 
 SCHEMA = 1
 JPEG_QUALITY = 95
+SUFFIX = ".safetensors"
+
+
+class DatasetError(InputError, ValueError):
+    """Prepared footage is missing, damaged, or too little for what was asked."""
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = None if path is None else str(path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +49,8 @@ class ClipHeader:
     offset_s: float = 0.0  #: add to a frame's time to find its sound; measured by `prepare`
     offset_confidence: float = 0.0
     has_pictures: bool = True  #: False for clips that only teach sound to lip shape
+    source: str = ""  #: the footage that it was cut from
+    source_hash: str = ""  #: of that footage's bytes
 
 
 @dataclass(slots=True)
@@ -83,7 +99,7 @@ def encode_crop(crop: NDArray[Any]) -> NDArray[np.uint8]:
             cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
         ],
     )
-    assert done  # noqa: S101 - encoding to memory fails only for an invalid picture
+    assert done  # encoding to memory fails only for an invalid picture
     return np.asarray(data.reshape(-1))
 
 
@@ -93,7 +109,7 @@ def write_clip(clip: Clip, path: Path) -> None:
     offsets = np.concatenate([[0], np.cumsum([len(j) for j in clip.jpeg])]).astype(np.int64)
     header = {**asdict(clip.header), "schema": SCHEMA}
     partial = path.with_name(path.name + ".partial")
-    tensors = {
+    tensors: dict[str, NDArray[Any]] = {
         "jpeg": data,
         "jpeg_offsets": offsets,
         "times_s": clip.times_s,
@@ -109,19 +125,29 @@ def write_clip(clip: Clip, path: Path) -> None:
 
 
 def read_header(path: Path) -> ClipHeader:
-    """Only the header of a prepared clip."""
-    with safe_open(path, framework="numpy") as file:
+    """Only the header of a prepared clip.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DatasetError: it is not a prepared clip, or a newer JULNet wrote it.
+    """
+    with _opened(path) as file:
         return _header(file.metadata(), path)
 
 
 def read_clip(path: Path, pictures: bool = True) -> Clip:
-    """Read one prepared clip; `pictures=False` leaves the crops on disk."""
-    with safe_open(path, framework="numpy") as file:
+    """Read one prepared clip; `pictures=False` leaves the crops on disk.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DatasetError: it is not a prepared clip, or it is damaged.
+    """
+    with _opened(path) as file:
         header = _header(file.metadata(), path)
         jpeg: list[NDArray[np.uint8]] = []
         if pictures and header.has_pictures:
             data, offsets = file.get_tensor("jpeg"), file.get_tensor("jpeg_offsets")
-            jpeg = [data[a:b] for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+            jpeg = [data[a:b] for a, b in itertools.pairwise(offsets)]
         return Clip(
             header=header,
             jpeg=jpeg,
@@ -135,11 +161,63 @@ def read_clip(path: Path, pictures: bool = True) -> Clip:
         )
 
 
+def rewrite_header(path: Path, header: ClipHeader) -> None:
+    """Give a prepared clip another header; its arrays stay as they are."""
+    if read_header(path) != header:
+        clip = read_clip(path)
+        clip.header = header
+        write_clip(clip, path)
+
+
+def select(clip: Clip, frames: NDArray[np.integer[Any]] | slice, name: str | None = None) -> Clip:
+    """Some frames of a clip as a clip of its own, with all of its sound."""
+    chosen = np.arange(len(clip))[frames]
+    return Clip(
+        header=clip.header if name is None else replace(clip.header, name=name),
+        jpeg=[clip.jpeg[k] for k in chosen] if clip.jpeg else [],
+        times_s=clip.times_s[chosen],
+        region=clip.region[chosen],
+        lips=clip.lips[chosen],
+        angles=clip.angles[chosen],
+        mouth_px=clip.mouth_px[chosen],
+        sharpness=clip.sharpness[chosen],
+        audio=clip.audio,
+    )
+
+
+def clip_paths(folder: Path) -> list[Path]:
+    """The prepared clips of a dataset folder, in a steady order.
+
+    Raises:
+        DatasetError: there is no such folder, or nothing prepared in it.
+    """
+    found = sorted(folder.glob(f"*{SUFFIX}")) if folder.is_dir() else []
+    if not found:
+        what = "holds no prepared clips" if folder.is_dir() else "is not a folder"
+        msg = f"{folder} {what}; make a dataset with `julnet prepare FOOTAGE -o {folder}`"
+        raise DatasetError(msg, folder)
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A safetensors file; whatever is wrong with it becomes one sentence."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file
+    except SafetensorError as exc:
+        msg = f"{path} is not a prepared clip, or it is damaged ({exc}); prepare the footage again"
+        raise DatasetError(msg, path) from exc
+
+
 def _header(metadata: dict[str, str] | None, path: Path) -> ClipHeader:
     if not metadata or "julnet_clip" not in metadata:
-        msg = f"{path} is not a prepared clip"
-        raise ValueError(msg)
-    fields = json.loads(metadata["julnet_clip"])
-    fields.pop("schema")
-    fields["crop_size"] = tuple(fields["crop_size"])
-    return ClipHeader(**fields)
+        msg = f"{path} is not a prepared clip; give what `julnet prepare` wrote"
+        raise DatasetError(msg, path)
+    values = json.loads(metadata["julnet_clip"])
+    if values.pop("schema") != SCHEMA:
+        msg = f"{path} was prepared by another version of JULNet; prepare the footage again"
+        raise DatasetError(msg, path)
+    values["crop_size"] = tuple(values["crop_size"])
+    known = {field.name for field in fields(ClipHeader)}
+    return ClipHeader(**{name: value for name, value in values.items() if name in known})
