@@ -5,6 +5,7 @@ Everything here takes flat arrays of pixels: σ ≥ 0 (or any other measure of d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,7 +146,7 @@ class Calibration:
         return np.where(sigma < self.sigma[0], low, np.where(sigma > self.sigma[-1], high, inside)).astype(sigma.dtype)
 
     def to_json(self) -> dict[str, list[float]]:
-        """For a weights header."""
+        """For a report."""
         return {
             "sigma": [float(f"{x:.6g}") for x in self.sigma],
             "expected": [float(f"{x:.6g}") for x in self.expected],
@@ -154,8 +155,19 @@ class Calibration:
 
     @classmethod
     def from_json(cls, data: dict[str, list[float]]) -> Calibration:
-        """Back from a weights header."""
+        """Back from a report."""
         return cls(np.array(data["sigma"]), np.array(data["expected"]), tuple(data["half_widths"]))
+
+    @property
+    def knots(self) -> tuple[tuple[float, float], ...]:
+        """(σ, expected |error|) pairs, as a weights header keeps them."""
+        return tuple(zip(self.sigma.tolist(), self.expected.tolist(), strict=True))
+
+    @classmethod
+    def from_knots(cls, knots: Sequence[tuple[float, float]]) -> Calibration:
+        """The map of a weights header, its intervals taken for Laplace ones."""
+        sigma, expected = np.array(knots, np.float64).T
+        return cls(sigma, expected, tuple(float(np.log(1.0 / (1.0 - level))) for level in LEVELS))
 
 
 def calibrate(sigma: Floats, error: Floats, knots: int = 24) -> Calibration:

@@ -1,0 +1,205 @@
+"""Ways to fill the mask of a clip's frames: networks, and baselines without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from julnet_plugin.face.crop import region_mask
+from julnet_plugin.model.engine import Engine
+from julnet_plugin.model.generator import Generator
+from trainer.dataset import Clip
+from trainer.evaluation.blocks import Block, Indices, choose_references, nearest_by_lips
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Some frames as a model or a baseline sees them.
+
+    Shape:
+        image: (K, h, w, 3) RGB in [0, 1].
+        sigma, error: (K, h, w), or None from what has no opinion.
+    """
+
+    image: Float32
+    sigma: Float32 | None = None
+    error: Float32 | None = None
+
+
+class Method(Protocol):
+    """A way to fill the mask of a block of frames."""
+
+    name: str
+    size: tuple[int, int]  #: (h, w) of the crops that it draws
+
+    def draw(self, view: ClipView, block: Block, audio: Float32) -> Drawn:
+        """Draw the block's frames; `audio` is (K, 21, D), one window a frame."""
+
+
+class ClipView:
+    """A prepared clip's pictures and masks at one size, decoded as needed."""
+
+    def __init__(self, clip: Clip, size: tuple[int, int]) -> None:
+        self.clip = clip
+        self.size = size
+
+    def pictures(self, frames: Indices) -> Float32:
+        """(K, h, w, 3) RGB in [0, 1]."""
+        return np.stack([self._picture(int(k)) for k in frames])
+
+    def masks(self, frames: Indices) -> Float32:
+        """(K, h, w), 1 where speech may change the picture."""
+        return np.stack([region_mask(self.clip.region[k], self.size) for k in frames])
+
+    def _picture(self, frame: int) -> Float32:
+        crop = self.clip.crop(frame)
+        if crop.shape[:2] != self.size:
+            shrinks = crop.shape[0] > self.size[0]
+            how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            crop = cv2.resize(crop, (self.size[1], self.size[0]), interpolation=how).astype(np.uint8)
+        return np.asarray(crop, np.float32) / np.float32(255)
+
+
+class _ReferenceMethod:
+    """What a network and an engine share: references chosen per block, sound that may be taken away."""
+
+    name: str
+    size: tuple[int, int]
+    n_refs: int
+
+    def __init__(self, deaf_audio: Float32 | None) -> None:
+        self._deaf_audio = deaf_audio
+
+    def draw(self, view: ClipView, block: Block, audio: Float32) -> Drawn:
+        """See `Method`."""
+        references = view.pictures(choose_references(view.clip, block, self.n_refs))
+        mask = view.masks(block.frames)
+        if self._deaf_audio is not None:
+            audio = np.broadcast_to(self._deaf_audio, audio.shape)
+        masked = view.pictures(block.frames) * (1 - mask[..., None])
+        return self._generate(references, masked, mask, np.ascontiguousarray(audio, np.float32))
+
+    def _generate(self, references: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
+        raise NotImplementedError
+
+
+class EngineMethod(_ReferenceMethod):
+    """An engine: the model as the effect runs it.
+
+    Args:
+        engine: loaded.
+        name: in the report.
+        deaf_audio: (D,) feature vector that replaces all sound, for a network trained without it.
+    """
+
+    def __init__(self, engine: Engine, name: str = "model", deaf_audio: Float32 | None = None) -> None:
+        super().__init__(deaf_audio)
+        self.name = name
+        self.size = engine.info.crop_size
+        self.n_refs = engine.info.n_refs
+        self._engine = engine
+
+    def _generate(self, references: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
+        self._engine.set_references(references)
+        out = self._engine.run(masked, mask, audio)
+        return Drawn(np.clip(out.image, 0, 1), out.sigma, out.error)
+
+
+class NetworkMethod(_ReferenceMethod):
+    """A generator network in memory, for validation while it trains.
+
+    Args:
+        generator: in eval mode.
+        name: in the report.
+        size: crop size to draw at; None = what it was trained at.
+        deaf_audio: as in `EngineMethod`.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        name: str = "model",
+        size: tuple[int, int] | None = None,
+        deaf_audio: Float32 | None = None,
+    ) -> None:
+        super().__init__(deaf_audio)
+        self.name = name
+        self.size = generator.crop_size if size is None else size
+        self.n_refs = generator.n_refs
+        self._generator = generator
+        self._device = next(generator.parameters()).device
+
+    @torch.inference_mode()
+    def _generate(self, references: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
+        encoded = self._generator.encode_references(self._tensor(references)[None])
+        out = self._generator(
+            self._tensor(masked),
+            torch.from_numpy(mask)[:, None].to(self._device),
+            torch.from_numpy(audio).to(self._device),
+            tuple(e.expand(len(masked), *e.shape[1:]) for e in encoded),
+        )
+        return Drawn(
+            image=np.ascontiguousarray(out.image.float().clamp(0, 1).cpu().numpy().transpose(0, 2, 3, 1)),
+            sigma=out.log_sigma.float().exp().cpu().numpy()[:, 0],
+            error=out.error.float().cpu().numpy()[:, 0],
+        )
+
+    def _tensor(self, pictures: Float32) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).to(self._device)
+
+
+class PasteMethod:
+    """Baseline without a network: the masked region of another frame of the same clip, pasted in.
+
+    Args:
+        name: in the report.
+        size: crop size to draw at.
+        choose: (clip, block, audio) to one frame out of the block's allowed ones for each of its frames.
+    """
+
+    def __init__(self, name: str, size: tuple[int, int], choose: Callable[[Clip, Block, Float32], Indices]) -> None:
+        self.name = name
+        self.size = size
+        self._choose = choose
+
+    def draw(self, view: ClipView, block: Block, audio: Float32) -> Drawn:
+        """See `Method`."""
+        chosen = self._choose(view.clip, block, audio)
+        mask = view.masks(block.frames)[..., None]
+        return Drawn(np.where(mask > 0, view.pictures(chosen), view.pictures(block.frames)))
+
+
+def oracle_paste(size: tuple[int, int]) -> PasteMethod:
+    """Baseline that knows the true lips: of all frames far enough away, the one whose lips look most alike."""
+    return PasteMethod("paste-oracle", size, lambda clip, block, _: nearest_by_lips(clip, block.frames, block.allowed))
+
+
+def reference_paste(size: tuple[int, int], count: int) -> PasteMethod:
+    """The same among the few references that a network gets."""
+
+    def choose(clip: Clip, block: Block, _: Float32) -> Indices:
+        return nearest_by_lips(clip, block.frames, choose_references(clip, block, count))
+
+    return PasteMethod("paste-reference", size, choose)
+
+
+def predicted_paste(size: tuple[int, int], predict: Callable[[Clip, Float32], Float32]) -> PasteMethod:
+    """Baseline that hears: of all frames far enough away, the one most like the lips that the sound predicts.
+
+    Args:
+        size: crop size to draw at.
+        predict: (clip, audio windows (K, 21, D)) to lip shapes (K, 48, 3) in face units.
+    """
+
+    def choose(clip: Clip, block: Block, audio: Float32) -> Indices:
+        return nearest_by_lips(clip, block.frames, block.allowed, predict(clip, audio))
+
+    return PasteMethod("paste-predicted", size, choose)

@@ -1,0 +1,19 @@
+"""The verbs that the trainer adds to the `julnet` command. Nothing heavy is imported before one of them runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from julnet_plugin import hookimpl
+from trainer.verbs.evaluate import Evaluate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from julnet_plugin.interfaces import CliVerb
+
+
+@hookimpl
+def julnet_cli_verbs() -> Sequence[CliVerb]:
+    """Contribute the trainer's verbs."""
+    return [Evaluate()]
