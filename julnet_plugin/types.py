@@ -67,6 +67,7 @@ class AudioInfo:
     channels: int
     layout: str
     duration_s: float
+    bits: int = 24  #: of one sample; 24 for codecs that decode to float
     language: str | None = None
 
 

@@ -96,5 +96,6 @@ def _describe(index: int, stream: AudioStream, container: InputContainer) -> Aud
         channels=context.channels or 0,
         layout=context.layout.name if context.channels else "",
         duration_s=duration_s,
+        bits=16 if context.format is not None and context.format.bytes <= 2 else 24,
         language=stream.metadata.get("language"),
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError
 from julnet_plugin.media.container import check_file, reason
+from julnet_plugin.media.timecode import Timecode, nominal_rate
 
 #: CIE xy of red, green, blue and white, as the header's `chromaticities` lists them, by FFmpeg's name of the primaries.
 CHROMATICITIES = {
@@ -27,6 +28,7 @@ CHROMATICITIES = {
     "aces-ap0": (0.7347, 0.2653, 0.0, 1.0, 0.0001, -0.077, 0.32168, 0.33767),
     "aces-ap1": (0.713, 0.293, 0.165, 0.830, 0.128, 0.044, 0.32168, 0.33767),
 }
+_TIMECODE_FRAMES = 30  #: the header's timecode counts frames from 0 to 29
 _EXR_ERRORS = (RuntimeError, ValueError, OSError, KeyError)
 
 
@@ -57,15 +59,15 @@ def read_header(path: Path) -> ExrHeader:
     names = _colour_channels(list(channels), path)
     (x0, y0), (x1, y1) = header["displayWindow"]
     dtype = np.result_type(*(_dtype(channels[name], path) for name in names))
-    rate = header.get("framesPerSecond")
+    rate = _rate(header["framesPerSecond"]) if header.get("framesPerSecond") else None
     return ExrHeader(
         width=int(x1 - x0) + 1,
         height=int(y1 - y0) + 1,
         dtype=dtype.name,
         channels=names,
         has_alpha=names[0].removesuffix("R") + "A" in channels,
-        rate=_rate(rate) if rate else None,
-        timecode=_timecode(header.get("timeCode")),
+        rate=rate,
+        timecode=_timecode(header.get("timeCode"), rate),
         primaries=_primaries(header.get("chromaticities")),
         pixel_aspect=Fraction(float(header.get("pixelAspectRatio", 1.0))).limit_denominator(1000),
         reel=str(header["reelName"]) if header.get("reelName") else None,
@@ -151,11 +153,34 @@ def _rate(value: Any) -> Fraction | None:
     return ntsc if abs(ntsc - exact) < Fraction(1, 1000) else exact.limit_denominator(1001)
 
 
-def _timecode(value: Any) -> str | None:
+def exr_timecode(timecode: Timecode) -> dict[str, Any]:
+    """A SMPTE label as header attributes; empty above 60 frames a second, which the attribute cannot say.
+
+    The attribute counts frames to 29. Faster plates count pairs of frames, and the field mark says which of the two,
+    as SMPTE ST 12-1 has it.
+    """
+    per_second = nominal_rate(timecode.rate)
+    if per_second > 2 * _TIMECODE_FRAMES:
+        return {}
+    hours, minutes, seconds, frames = (int(part) for part in str(timecode).replace(";", ":").split(":"))
+    value = OpenEXR.TimeCode()
+    value.hours, value.minutes, value.seconds = hours, minutes, seconds
+    value.dropFrame = timecode.drop_frame
+    if per_second > _TIMECODE_FRAMES:
+        value.frame, value.fieldPhase = frames // 2, bool(frames % 2)
+    else:
+        value.frame = frames
+    return {"timeCode": value}
+
+
+def _timecode(value: Any, rate: Fraction | None) -> str | None:
     if value is None:
         return None
+    frames = value.frame
+    if rate is not None and nominal_rate(rate) > _TIMECODE_FRAMES:
+        frames = 2 * frames + int(value.fieldPhase)
     separator = ";" if value.dropFrame else ":"
-    return f"{value.hours:02d}:{value.minutes:02d}:{value.seconds:02d}{separator}{value.frame:02d}"
+    return f"{value.hours:02d}:{value.minutes:02d}:{value.seconds:02d}{separator}{frames:02d}"
 
 
 def _primaries(value: Any) -> str:
