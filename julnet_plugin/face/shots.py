@@ -33,6 +33,8 @@ _MIN_DIFFERENCE = 4.0  #: mean |difference| of two thumbnails, in 8-bit code val
 _MIN_RATIO = 3.0  #: over the largest difference around it
 _FLOOR = 0.5  #: differences below this are noise and count as this much
 _SAME_AGAIN = 0.4  #: a picture this close to the one before the suspicion, relative to the jump, says "flash"
+_CHANGED = 8.0  #: code values by which a pixel of the thumbnail must differ to count as changed
+_MIN_SHARE = 0.16  #: of pixels that a cut changes; the lowest between different clips is 0.35
 _BUMP = 0.5  #: share of the difference that must remain when the camera's own move is taken back
 _GAIN = (0.5, 2.0)  #: brightness changes that are taken out before comparing
 
@@ -112,14 +114,22 @@ def _stands_out(jump: float, others: Iterable[float]) -> bool:
 def _is_cut(jump: float, before: Float32, after: list[Float32]) -> bool:
     """Judge a suspicion by the pictures that follow: still moving means pan, back again means flash.
 
-    A picture that is the one before, moved, means that somebody bumped into the camera.
+    A picture that is the one before, moved, means that somebody bumped into the camera; one that has changed in a part
+    only, that something came into it.
     """
+    if min(_changed(before, after[0]), _changed(*_steadied(before, after[0]))) < _MIN_SHARE:
+        return False
     if _steady_difference(before, after[0]) < max(_MIN_DIFFERENCE, _BUMP * jump):
         return False
     if any(_steady_difference(before, thumb) < _SAME_AGAIN * jump for thumb in after[1:]):
         return False
     motion = [difference(a, b) for a, b in itertools.pairwise(after)]
     return _stands_out(jump, [float(np.median(motion))] if motion else [])
+
+
+def _changed(a: Float32, b: Float32) -> float:
+    """Share of the pixels that differ."""
+    return float((np.abs(b - a).mean(axis=2) > _CHANGED).mean())
 
 
 def _steady_difference(a: Float32, b: Float32) -> float:

@@ -95,6 +95,13 @@ def test_a_title_that_appears_is_no_cut(portrait: Picture) -> None:
     assert cuts(pictures) == [0]
 
 
+def test_somebody_who_pops_up_is_no_cut() -> None:
+    pictures = [wobble(scene(0), i) for i in range(24)]
+    for picture in pictures[12:]:
+        cv2.circle(picture, (120, 50), 24, (240, 10, 10), -1)
+    assert cuts(pictures) == [0]
+
+
 def test_at_most_three_pictures_are_held_back() -> None:
     taken = 0
 
