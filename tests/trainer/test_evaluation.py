@@ -278,7 +278,9 @@ class Echo(Generator):
         self.crop_size, self.audio_size, self.n_refs = SIZE, 82, 3
         self.anchor = torch.nn.Parameter(torch.zeros(1))
 
-    def encode_references(self, refs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    def encode_references(self, refs: torch.Tensor, lips: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        assert lips is not None
+        assert lips.shape == (1, self.n_refs + 1, 48, 3)
         return (refs.mean(dim=1),)
 
     def forward(

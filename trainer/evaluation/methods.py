@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from julnet_plugin.face.crop import region_mask
 from julnet_plugin.model.engine import Engine
 from julnet_plugin.model.generator import Generator
+from julnet_plugin.model.lips import closed_shape
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices, choose_references, nearest_by_lips
 
@@ -80,14 +81,15 @@ class _ReferenceMethod:
 
     def draw(self, view: ClipView, block: Block, audio: Float32) -> Drawn:
         """See `Method`."""
-        references = view.pictures(choose_references(view.clip, block, self.n_refs))
+        chosen = choose_references(view.clip, block, self.n_refs)
+        references, lips = view.pictures(chosen), reference_lips(view.clip, block, chosen)
         mask = view.masks(block.frames)
         if self._deaf_audio is not None:
             audio = np.broadcast_to(self._deaf_audio, audio.shape)
         masked = view.pictures(block.frames) * (1 - mask[..., None])
-        return self._generate(references, masked, mask, np.ascontiguousarray(audio, np.float32))
+        return self._generate(references, lips, masked, mask, np.ascontiguousarray(audio, np.float32))
 
-    def _generate(self, references: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
+    def _generate(self, references: Float32, lips: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
         raise NotImplementedError
 
 
@@ -107,8 +109,8 @@ class EngineMethod(_ReferenceMethod):
         self.n_refs = engine.info.n_refs
         self._engine = engine
 
-    def _generate(self, references: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
-        self._engine.set_references(references)
+    def _generate(self, references: Float32, lips: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
+        self._engine.set_references(references, lips)
         out = self._engine.run(masked, mask, audio)
         return Drawn(np.clip(out.image, 0, 1), out.sigma, out.error)
 
@@ -138,8 +140,9 @@ class NetworkMethod(_ReferenceMethod):
         self._device = next(generator.parameters()).device
 
     @torch.inference_mode()
-    def _generate(self, references: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
-        encoded = self._generator.encode_references(self._tensor(references)[None])
+    def _generate(self, references: Float32, lips: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
+        shapes = torch.from_numpy(lips)[None].to(self._device)
+        encoded = self._generator.encode_references(self._tensor(references)[None], shapes)
         out = self._generator(
             self._tensor(masked),
             torch.from_numpy(mask)[:, None].to(self._device),
@@ -154,6 +157,12 @@ class NetworkMethod(_ReferenceMethod):
 
     def _tensor(self, pictures: Float32) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))).to(self._device)
+
+
+def reference_lips(clip: Clip, block: Block, chosen: Indices) -> Float32:
+    """(N + 1, 48, 3): the references' lips and, last, the speaker's closed mouth, from allowed frames only."""
+    closed = closed_shape(clip.lips[block.allowed])
+    return np.concatenate([clip.lips[chosen], closed[None]]).astype(np.float32)
 
 
 class PasteMethod:
