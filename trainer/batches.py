@@ -1,10 +1,15 @@
-"""Batches of a training run, drawn from prepared clips that lie decoded in memory."""
+"""Batches of a training run, drawn from prepared clips.
+
+Crops lie decoded in memory as far as that is allowed, the others as the JPEG they were stored as; what is drawn does
+not depend on which.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,10 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from julnet_plugin.audio.windows import feature_windows
 from julnet_plugin.face.crop import region_mask
 from julnet_plugin.model.lips import LipBasis, closed_shape, inner_gap
 from trainer.config import DataSettings
-from trainer.dataset import Clip
+from trainer.dataset import Clip, DatasetError, decode_crop
+
+MIN_FRAMES = 20  #: a clip with fewer is passed over: its references would be its targets
 
 
 class Batch(NamedTuple):
@@ -27,6 +35,7 @@ class Batch(NamedTuple):
         lips: (B, K) lip shape to paint.
         refs: (G, N, 3, h, w), most closed mouth first.
         ref_lips: (G, N + 1, 48, 3) lips of the references in face units, and last the clip's closed mouth.
+        audio: (B, W, D) sound around each target, for networks that are not told lip shapes.
     """
 
     target: Tensor
@@ -34,13 +43,55 @@ class Batch(NamedTuple):
     lips: Tensor
     refs: Tensor
     ref_lips: Tensor
+    audio: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        return self if device.type == "cpu" else Batch(*(x.to(device, non_blocking=True) for x in self))
+
+
+class Crops:
+    """The crops of a clip at one size, decoded now or when they are drawn.
+
+    Args:
+        clip: with pictures.
+        frames: which of them.
+        size: (h, w), at most the stored size.
+    """
+
+    def __init__(self, clip: Clip, frames: NDArray[np.intp], size: tuple[int, int]) -> None:
+        self._jpeg = [clip.jpeg[k] for k in frames]
+        self._count, self._size = len(frames), size
+        self._decoded: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def decoded_bytes(self) -> int:
+        """What keeping them decoded costs."""
+        return len(self) * self._size[0] * self._size[1] * 3
+
+    def decode(self) -> None:
+        """Keep all of them decoded from now on."""
+        self._decoded = self[np.arange(len(self))]
+        self._jpeg = []
+
+    def __getitem__(self, frames: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+        """(K, h, w, 3) RGB."""
+        if self._decoded is not None:
+            return np.asarray(self._decoded[frames])
+        return np.stack([_resized(decode_crop(self._jpeg[k]), self._size) for k in frames])
 
 
 @dataclass(slots=True)
 class _Pool:
     """A clip ready for drawing."""
 
-    crops: NDArray[np.uint8]  # (T, h, w, 3)
+    crops: Crops
+    windows: NDArray[np.float32]  # (S, D) audio features of the whole clip
+    step_s: float
+    sound_s: NDArray[np.float64]  # (T,) where each frame's sound is
     region: NDArray[np.float32]
     times_s: NDArray[np.float64]
     lips: NDArray[np.float32]
@@ -62,16 +113,37 @@ class Batches:
         n_refs: int,
         settings: DataSettings,
         seed: int = 0,
+        quiet: NDArray[np.float32] | None = None,
     ) -> None:
+        """Take clips.
+
+        Args:
+            clips: those without pictures, or with too few, are passed over.
+            heard: (T, K) lip shapes that sound predicts, a clip each.
+            basis: of lip shapes.
+            size: (h, w) of the crops to draw.
+            n_refs: references of a clip.
+            settings: how to draw.
+            seed: another one gives other batches.
+            quiet: (D,) audio features of silence, for targets that are told nothing; None = 0.
+
+        Raises:
+            DatasetError: no clip can be used.
+        """
         self.settings, self.size, self.n_refs, self.seed = settings, size, n_refs, seed
+        self.quiet = 0.0 if quiet is None else quiet
         self.pools = [
             pool
             for clip, codes in zip(clips, heard, strict=True)
             if (pool := _pool(clip, codes, basis, size, settings)) is not None
         ]
         if not self.pools:
-            msg = f"no clip has frames of {size[0]} x {size[1]} with a mouth of {settings.min_mouth_px:g} px or more"
-            raise ValueError(msg)
+            msg = (
+                f"no clip has {MIN_FRAMES} frames of {size[0]} x {size[1]} and a mouth of "
+                f"{settings.min_mouth_px:g} px; add closer footage, or lower data.min_mouth_px"
+            )
+            raise DatasetError(msg)
+        self._decode(settings.decoded_gb * 1e9)
         weight = np.sqrt([len(p.crops) for p in self.pools])
         self.weight = weight / weight.sum()
 
@@ -86,7 +158,16 @@ class Batches:
             lips=torch.cat([p.lips for p in parts]),
             refs=torch.cat([p.refs for p in parts]),
             ref_lips=torch.cat([p.ref_lips for p in parts]),
+            audio=torch.cat([p.audio for p in parts]),
         )
+
+    def _decode(self, budget: float) -> None:
+        """Decode clips for good, the shortest first, as long as they fit."""
+        for pool in sorted(self.pools, key=lambda p: p.crops.decoded_bytes):
+            budget -= pool.crops.decoded_bytes
+            if budget < 0:
+                return
+            pool.crops.decode()
 
     def _draw_clip(self, pool: _Pool, rng: np.random.Generator) -> Batch:
         s = self.settings
@@ -96,7 +177,10 @@ class Batches:
         told = rng.random(len(targets)) < s.teacher
         noise = s.teacher_noise * rng.standard_normal(lips.shape).astype(np.float32)
         lips[told] = (pool.true_codes[targets] + noise)[told]
-        lips[rng.random(len(targets)) < s.silence] = 0
+        deaf = rng.random(len(targets)) < s.silence
+        lips[deaf] = 0
+        audio = feature_windows(pool.windows, pool.sound_s[targets], pool.step_s)
+        audio[deaf] = self.quiet
         masks = np.stack([region_mask(pool.region[t], self.size) for t in targets])
         pictures = pool.crops[np.concatenate([targets, refs])].astype(np.float32) / 255
         if rng.random() < 0.5:
@@ -109,6 +193,7 @@ class Batches:
             lips=torch.from_numpy(lips),
             refs=tensor[len(targets) :][None],
             ref_lips=torch.from_numpy(np.concatenate([pool.lips[refs], pool.closed[None]]))[None],
+            audio=torch.from_numpy(audio),
         )
 
 
@@ -130,7 +215,7 @@ def draw_references(
         allowed = np.argsort(distance)[-max(len(times_s) // 2, count) :]
     order = allowed[np.argsort(gap[allowed], kind="stable")]
     edges = np.linspace(0, len(order), count + 1)
-    picks = [order[min(int(rng.uniform(a, b)), len(order) - 1)] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    picks = [order[min(int(rng.uniform(a, b)), len(order) - 1)] for a, b in itertools.pairwise(edges)]
     return np.array(picks, np.int64)
 
 
@@ -146,12 +231,14 @@ def _pool(
     if not clip.jpeg or clip.header.crop_size < size:
         return None
     keep = np.flatnonzero(clip.mouth_px >= s.min_mouth_px)
-    if len(keep) < 20:
+    if len(keep) < MIN_FRAMES:
         return None
-    crops = np.stack([cv2.resize(clip.crop(k), (size[1], size[0]), interpolation=cv2.INTER_AREA) for k in keep])
     true_codes = basis.encode(clip.lips, closed_shape(clip.lips))
     return _Pool(
-        crops=crops,
+        crops=Crops(clip, keep, size),
+        windows=clip.audio,
+        step_s=clip.header.feature_step_s,
+        sound_s=(clip.times_s + clip.header.offset_s)[keep],
         region=clip.region[keep],
         times_s=clip.times_s[keep],
         lips=clip.lips[keep],
@@ -162,10 +249,16 @@ def _pool(
     )
 
 
+def _resized(crop: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    if crop.shape[:2] == size:
+        return crop
+    return np.asarray(cv2.resize(crop, (size[1], size[0]), interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def _jitter(pictures: NDArray[np.float32], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
     """Change exposure, contrast and white balance of all pictures of a clip alike."""
     if strength == 0:
         return pictures
     gain = np.exp(strength * rng.standard_normal(3) * 0.5 + strength * rng.standard_normal()).astype(np.float32)
     gamma = np.float32(np.exp(strength * rng.standard_normal()))
-    return np.clip(np.power(np.clip(pictures, 0, 1), gamma) * gain, 0, 1)
+    return np.asarray(np.clip(np.power(np.clip(pictures, 0, 1), gamma) * gain, 0, 1))

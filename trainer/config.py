@@ -4,6 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from julnet_plugin.errors import SettingsError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LipTraining:
+    """How the audio branch is taught, on landmarks alone."""
+
+    codes: int = 10  #: numbers in a lip shape
+    width: int = 128  #: channels of the encoder
+    dropout: float = 0.25
+    epochs: int = 25
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    feature_noise: float = 0.1  #: standard deviation of noise on the features
+    folds: int = 2  #: encoders that predict each other's speakers, for what an unseen voice would sound like
+    extra_weight: float = 0.5  #: weight of clips without pictures
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _within("lips.codes", self.codes, 1, 144)
+        _within("lips.width", self.width, 1, 4096)
+        _within("lips.dropout", self.dropout, 0, 0.95)
+        _within("lips.epochs", self.epochs, 1, 10_000)
+        _within("lips.batch", self.batch, 1, 1 << 20)
+        _within("lips.learning_rate", self.learning_rate, 0, 1)
+        _within("lips.folds", self.folds, 2, 20)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
@@ -19,6 +47,15 @@ class DataSettings:
     jitter: float = 0.1  #: strength of brightness, contrast and channel-gain changes, the same for a whole clip
     min_mouth_px: float = 60.0  #: frames with a smaller mouth are left out
     full_size: bool = False  #: train at the plate's crop size instead of the trunk's; only clips stored at it
+    decoded_gb: float = 6.0  #: so many gigabytes of crops stay decoded in memory; others are decoded when drawn
+
+    def __post_init__(self) -> None:
+        _within("data.clips", self.clips, 1, 4096)
+        _within("data.frames", self.frames, 1, 1024)
+        for name in ("teacher", "silence", "jitter"):
+            _within(f"data.{name}", getattr(self, name), 0, 1)
+        for name in ("spread_s", "distance_s", "teacher_noise", "min_mouth_px", "decoded_gb"):
+            _within(f"data.{name}", getattr(self, name), 0, 1e6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +69,14 @@ class LossSettings:
     adversarial: float = 0.0  #: λ2
     perceptual: float = 5.0  #: λ3
     perceptual_full_every: int = 3  #: the perceptual loss sees full size every so many steps, half size always
-    smooth_flow: float = 0.0
+    perceptual_network: str = ""  #: a VGG-19 file, or "filterbank"; empty = what this machine has
     bins: int = 11
+
+    def __post_init__(self) -> None:
+        for name in ("pixel", "uncertainty", "matching", "error_head", "adversarial", "perceptual"):
+            _within(f"loss.{name}", getattr(self, name), 0, 1e6)
+        _within("loss.perceptual_full_every", self.perceptual_full_every, 1, 1_000_000)
+        _within("loss.bins", self.bins, 3, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,19 +88,52 @@ class OptimSettings:
     warmup_steps: int = 50
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
-    ema: float = 0.998
+    ema: float = 0.998  #: decay of the average that becomes the model
+
+    def __post_init__(self) -> None:
+        _within("optim.learning_rate", self.learning_rate, 0, 1)
+        _within("optim.final_rate", self.final_rate, 0, 1)
+        _within("optim.warmup_steps", self.warmup_steps, 0, 1_000_000)
+        _within("optim.weight_decay", self.weight_decay, 0, 1)
+        _within("optim.clip_norm", self.clip_norm, 0, 1e6)
+        _within("optim.ema", self.ema, 0, 0.999999)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """One run."""
+    """One run, or one stage of it."""
 
     architecture: str = "rt"
-    minutes: float = 60.0  #: time budget; the learning rate falls over it
-    max_steps: int = 1_000_000
+    minutes: float = 60.0  #: time budget; 0 = none. The learning rate falls over it
+    max_steps: int = 0  #: step budget; 0 = none. With steps alone a run is repeatable, time being no part of it
     save_every_s: float = 300.0
     seed: int = 0
     threads: int = 2
+    device: str = "auto"  #: auto, cpu, cuda or cuda:N
+    precision: str = "auto"  #: float32, bfloat16, or auto: bfloat16 on a GPU that has it
+    validate_every: int = 0  #: steps between two validations; 0 = none
+    patience: int = 0  #: validations without a better score after which a stage ends; 0 = never
+    tensorboard: bool = False  #: also write scalars and pictures for TensorBoard
     data: DataSettings = field(default_factory=DataSettings)
     loss: LossSettings = field(default_factory=LossSettings)
     optim: OptimSettings = field(default_factory=OptimSettings)
+
+    def __post_init__(self) -> None:
+        _within("train.minutes", self.minutes, 0, 1e6)
+        _within("train.max_steps", self.max_steps, 0, 1e12)
+        _within("train.save_every_s", self.save_every_s, 0, 1e6)
+        _within("train.threads", self.threads, 1, 1024)
+        _within("train.validate_every", self.validate_every, 0, 1e9)
+        _within("train.patience", self.patience, 0, 1e9)
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            msg = f"train.precision is {self.precision!r}, but one of auto, float32, bfloat16 is needed"
+            raise SettingsError(msg, key="train.precision")
+        if not self.minutes and not self.max_steps:
+            msg = "a run without an end was asked for: give train.minutes, train.max_steps, or both"
+            raise SettingsError(msg, key="train.minutes")
+
+
+def _within(key: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:  # NaN fails here too
+        message = f"{key} is {value:g}, but it must lie between {low:g} and {high:g}"
+        raise SettingsError(message, key=key)

@@ -83,7 +83,7 @@ class Clip:
 
     def crop(self, index: int) -> NDArray[np.uint8]:
         """Decode one crop: (h, w, 3) RGB."""
-        return np.asarray(cv2.imdecode(self.jpeg[index], cv2.IMREAD_COLOR)[..., ::-1])
+        return decode_crop(self.jpeg[index])
 
 
 def encode_crop(crop: NDArray[Any]) -> NDArray[np.uint8]:
@@ -101,6 +101,11 @@ def encode_crop(crop: NDArray[Any]) -> NDArray[np.uint8]:
     )
     assert done  # encoding to memory fails only for an invalid picture
     return np.asarray(data.reshape(-1))
+
+
+def decode_crop(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """JPEG bytes to (h, w, 3) RGB."""
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
 
 
 def write_clip(clip: Clip, path: Path) -> None:

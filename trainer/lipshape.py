@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,28 +11,14 @@ from numpy.typing import NDArray
 
 from julnet_plugin.audio.windows import feature_windows
 from julnet_plugin.model.lips import LipBasis, LipEncoder, closed_shape, inner_gap
-from trainer.dataset import Clip
+from trainer.config import LipTraining
+from trainer.dataset import Clip, DatasetError
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from julnet_plugin.types import ProgressFn
 
 MAX_OFFSET_S = 0.24
-_OFFSET_STEP_S = 0.01
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LipTraining:
-    """How the audio branch is taught."""
-
-    codes: int = 10
-    width: int = 128
-    dropout: float = 0.25
-    epochs: int = 25
-    batch: int = 256
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.02
-    feature_noise: float = 0.1  #: standard deviation of noise on the features
-    time_jitter_s: float = 0.01  #: random shift of a whole batch's windows
-    seed: int = 0
+SHIFTS_S = np.arange(-24, 25) * 0.01  #: offsets that are tried
 
 
 def fit_lip_basis(clips: Sequence[Clip], codes: int) -> LipBasis:
@@ -57,13 +42,24 @@ def train_lip_encoder(
     settings: LipTraining,
     columns: slice | NDArray[np.int64] = slice(None),
     weights: Sequence[float] | None = None,
+    progress: ProgressFn | None = None,
 ) -> LipEncoder:
     """Fit a `LipEncoder` on clips by a robust regression of lip shape.
 
     Args:
+        clips: pictures are not needed.
+        basis: of lip shapes.
+        settings: how.
         columns: which audio features to use, for comparisons.
         weights: relative weight of each clip's frames.
+        progress: `progress("lips", done, total)` after every epoch.
+
+    Raises:
+        DatasetError: there is no clip.
     """
+    if not clips:
+        msg = "the audio branch has nothing to learn from: no clip with sound and lips was given; prepare footage"
+        raise DatasetError(msg)
     torch.manual_seed(settings.seed)
     audio = torch.from_numpy(np.concatenate([windows_of(c)[..., columns] for c in clips]))
     target = torch.from_numpy(np.concatenate([basis.encode(c.lips, closed_shape(c.lips)) for c in clips]))
@@ -71,21 +67,24 @@ def train_lip_encoder(
     importance = torch.from_numpy(basis.spread / basis.spread[0])
     net = LipEncoder(audio.shape[-1], settings.codes, settings.width, settings.dropout)
     optimiser = torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = settings.epochs * (len(audio) // settings.batch)
+    batch = min(settings.batch, len(audio))
+    steps = settings.epochs * (len(audio) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, steps, pct_start=0.15)
     generator = torch.Generator().manual_seed(settings.seed)
-    for _ in range(settings.epochs):
+    for epoch in range(settings.epochs):
         order = torch.randperm(len(audio), generator=generator)
-        for k in range(len(audio) // settings.batch):
-            index = order[k * settings.batch : (k + 1) * settings.batch]
+        for k in range(len(audio) // batch):
+            index = order[k * batch : (k + 1) * batch]
             window = audio[index]
             window = window + settings.feature_noise * torch.randn(window.shape, generator=generator)
             error = torch.nn.functional.smooth_l1_loss(net(window), target[index], reduction="none", beta=0.5)
             loss = (error * importance).mean(dim=1).mul(weight[index]).sum() / weight[index].sum()
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
+        if progress is not None:
+            progress("lips", epoch + 1, settings.epochs)
     return net.eval()
 
 
@@ -112,39 +111,69 @@ def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float((a * b).sum() / scale) if scale > 0 else 0.0
 
 
+def offset_scores(net: LipEncoder, basis: LipBasis, clip: Clip) -> NDArray[np.float64]:
+    """Correlation of predicted and true lip opening at every shift of `SHIFTS_S`, on top of the clip's offset."""
+    return np.array([gap_correlation(net, basis, clip, float(s)) for s in SHIFTS_S])
+
+
+def best_offset(scores: NDArray[np.float64]) -> tuple[float, float]:
+    """The shift where the correlation is best, and the correlation there, both after smoothing over 50 ms."""
+    smooth = np.convolve(np.pad(scores, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    best = int(smooth.argmax())
+    return float(SHIFTS_S[best]), float(scores[best])
+
+
 def measure_offset(net: LipEncoder, basis: LipBasis, clip: Clip) -> tuple[float, float]:
     """How many seconds to add to a frame's time to find its sound, and the correlation there.
 
     The offset is that of the best correlation of predicted and true lip opening within 240 ms, on top of the clip's
     present one.
     """
-    shifts = np.arange(-MAX_OFFSET_S, MAX_OFFSET_S + 1e-9, _OFFSET_STEP_S)
-    scores = np.array([gap_correlation(net, basis, clip, float(s)) for s in shifts])
-    smooth = np.convolve(np.pad(scores, 2, mode="edge"), np.full(5, 0.2), mode="valid")
-    best = int(smooth.argmax())
-    return float(shifts[best]), float(scores[best])
+    return best_offset(offset_scores(net, basis, clip))
+
+
+@torch.inference_mode()
+def heard_codes(net: LipEncoder, clip: Clip) -> NDArray[np.float32]:
+    """Lip shapes (T, K) that an encoder hears in a clip."""
+    return np.asarray(net(torch.from_numpy(windows_of(clip))).numpy(), np.float32)
 
 
 def out_of_fold_codes(
-    clips: Sequence[Clip], basis: LipBasis, settings: LipTraining, extra: Sequence[Clip] = (), folds: int = 2
+    clips: Sequence[Clip],
+    basis: LipBasis,
+    settings: LipTraining,
+    extra: Sequence[Clip] = (),
+    progress: ProgressFn | None = None,
 ) -> list[NDArray[np.float32]]:
     """Lip shapes (T, K) that sound predicts for each clip, by an encoder that never saw the clip's speaker.
 
     A generator taught with these meets the errors that an unseen speaker's sound will bring, and learns to doubt.
+    With fewer speakers than folds the clips are split instead; with fewer clips, one encoder hears what it learnt.
 
     Args:
         clips: what to predict for.
-        extra: clips without pictures that every fold may learn from; half weight.
+        basis: of lip shapes.
+        settings: how encoders are taught, and how many.
+        extra: clips without pictures that every fold may learn from, at a lower weight.
+        progress: `progress("lips", done, total)` after every epoch of each fold.
     """
+    fold_of = _folds(clips, settings.folds)
+    codes: dict[int, NDArray[np.float32]] = {}
+    for fold in range(settings.folds):
+        own = [k for k, f in enumerate(fold_of) if f == fold]
+        if not own:
+            continue
+        others = [c for k, c in enumerate(clips) if fold_of[k] != fold] or list(clips)
+        weights = [1.0] * len(others) + [settings.extra_weight] * len(extra)
+        net = train_lip_encoder([*others, *extra], basis, settings, weights=weights, progress=progress)
+        codes |= {k: heard_codes(net, clips[k]) for k in own}
+    return [codes[k] for k in range(len(clips))]
+
+
+def _folds(clips: Sequence[Clip], folds: int) -> list[int]:
     speakers = sorted({c.header.speaker for c in clips})
-    fold_of = {s: k % folds for k, s in enumerate(speakers)}
-    codes: list[NDArray[np.float32]] = [np.zeros((0, settings.codes), np.float32)] * len(clips)
-    for fold in range(folds):
-        others = [c for c in clips if fold_of[c.header.speaker] != fold]
-        weights = [1.0] * len(others) + [0.5] * len(extra)
-        net = train_lip_encoder([*others, *extra], basis, settings, weights=weights)
-        for k, clip in enumerate(clips):
-            if fold_of[clip.header.speaker] == fold:
-                with torch.inference_mode():
-                    codes[k] = net(torch.from_numpy(windows_of(clip))).numpy()
-    return codes
+    if len(speakers) >= folds:
+        return [speakers.index(c.header.speaker) % folds for c in clips]
+    if len(clips) >= folds:
+        return [k % folds for k in range(len(clips))]
+    return [0] * len(clips)
