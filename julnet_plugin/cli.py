@@ -41,8 +41,8 @@ def main(argv: Sequence[str] | None = None, manager: Manager | None = None) -> i
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
-    with private_stdout() if as_json else contextlib.nullcontext():
-        console = Console(as_json)
+    with private_stdout() if as_json else contextlib.nullcontext(sys.stdout) as stdout:
+        console = Console(as_json, stdout)
         with _logging_to(console, arguments):
             try:
                 manager = manager or make_manager(third_party="--no-plugins" not in arguments)

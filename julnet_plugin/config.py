@@ -220,7 +220,7 @@ def _value(key: str, kind: Any, value: Any) -> Any:
         needed = "one of " + ", ".join(get_args(kind))
     elif kind is float and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
-    elif type(value) is kind:
+    elif kind is not float and type(value) is kind:
         return value
     else:
         needed = {float: "a number", int: "a whole number", bool: "true or false", str: "text"}[kind]

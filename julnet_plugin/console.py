@@ -130,26 +130,24 @@ class Console:
 
 
 @contextlib.contextmanager
-def private_stdout() -> Iterator[None]:
-    """While this lasts, `sys.stdout` alone reaches stdout; what libraries print past Python goes to stderr."""
-    try:
-        real = sys.stdout.fileno()
-        keep = os.dup(real)
-    except (OSError, ValueError, AttributeError):  # stdout is no file: nothing can go past Python
-        yield
-        return
+def private_stdout() -> Iterator[TextIO]:
+    """A way to stdout that nobody else has; what plugins and libraries print meanwhile goes to stderr."""
     before = sys.stdout
-    try:
-        with os.fdopen(keep, "w", encoding="utf-8", errors="backslashreplace") as sys.stdout:
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            real = before.fileno()
             before.flush()
-            os.dup2(2, real)
-            try:
-                yield
-            finally:
-                sys.stdout.flush()
-                os.dup2(keep, real)
-    finally:
-        sys.stdout = before
+            keep = os.dup(real)
+        except (OSError, ValueError, AttributeError):  # not a file, so nothing can print past Python
+            yield before
+            return
+        os.dup2(2, real)
+        try:
+            with os.fdopen(os.dup(keep), "w", encoding="utf-8", errors="backslashreplace") as own:
+                yield own
+        finally:
+            os.dup2(keep, real)
+            os.close(keep)
 
 
 class ConsoleHandler(logging.Handler):

@@ -1,8 +1,9 @@
 """Every hook that a JULNet plugin may implement: the contract, without code.
 
 A plugin is any object or module with functions marked `@julnet_plugin.hookimpl`, registered through the entry-point
-group `julnet` or `PluginManager.register`. Functions may take any subset of a hook's parameters, by name.
-Hooks are called in the process and on the thread that runs the job; never on a GUI thread.
+group `julnet` or `Manager.register`. Functions may take any subset of a hook's parameters, by name.
+Hooks are called in the process and on the thread that runs the job; never on a GUI thread. A plugin that fails is
+reported (`julnet plugins` shows it) and skipped; it costs nobody else anything.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
         MatteOperator,
         TakeWriter,
     )
+    from julnet_plugin.manager import Manager
     from julnet_plugin.types import ProgressFn, RedubRequest, Take
 
 hookspec = pluggy.HookspecMarker("julnet")
 
 
 @hookspec(firstresult=True)
-def julnet_redub_clip(request: RedubRequest, progress: ProgressFn | None) -> Take | None:
+def julnet_redub_clip(request: RedubRequest, progress: ProgressFn | None, manager: Manager) -> Take | None:
     """Re-dub one clip.
 
     The first plugin that returns a take wins; the built-in effect is registered last and always answers.
@@ -37,12 +39,15 @@ def julnet_redub_clip(request: RedubRequest, progress: ProgressFn | None) -> Tak
     Args:
         request: what to render.
         progress: `progress(stage, done, total)`, or None.
+        manager: the plugins of this run, for an effect that uses trackers, features or writers of others.
 
     Returns:
         The finished take, or None to leave the request to the next plugin.
 
     Raises:
-        JulnetError: any of the tree in `errors`; other exceptions are reported as `PluginError`.
+        JulnetError: any of the tree in `errors`, which ends the job; a plugin that raises anything else is reported
+            and the next one is asked.
+        RedubCancelled: from `progress`.
     """
 
 
@@ -83,4 +88,7 @@ def julnet_cli_verbs() -> Sequence[CliVerb]:  # type: ignore[empty-body]
 
 @hookspec
 def julnet_after_take(take: Take, request: RedubRequest) -> None:
-    """Act on a finished take (register it, copy it, notify). Called after everything is on disk; errors are reported."""
+    """Act on a finished take: register it, copy it, notify.
+
+    Called once for every plugin after everything is on disk; an exception is reported and changes nothing.
+    """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -148,7 +148,12 @@ class CliVerb(Protocol):
         ...
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it; return the exit code. `JulnetError` may be raised: the CLI turns it into one sentence."""
+        """Do it; return the exit code. `JulnetError` may be raised: the CLI turns it into one sentence.
+
+        Args:
+            args: the options; `args.manager` holds the plugins of this run, `args.console` is where output goes
+                (`julnet_plugin.console.Console`: `result`, `note`, `progress`).
+        """
         ...
 
 
@@ -166,6 +171,6 @@ class HostEntry(Protocol):
         """Remove what `install` wrote; return the files."""
         ...
 
-    def check(self) -> Callable[[], str] | str:
+    def check(self) -> str:
         """One line: installed or not, and where."""
         ...

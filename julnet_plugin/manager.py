@@ -170,7 +170,7 @@ class Manager:
             RedubCancelled: `progress` asked to stop.
         """
         self._import_builtins("julnet_redub_clip")
-        take: Take | None = self._pm.hook.julnet_redub_clip(request=request, progress=progress)
+        take: Take | None = self._pm.hook.julnet_redub_clip(request=request, progress=progress, manager=self)
         if take is None:
             raise PluginError(_with_reasons("no effect plugin answered", self.problems))
         self._pm.hook.julnet_after_take(take=take, request=request)

@@ -28,9 +28,8 @@ class Worker:
         """Serve until the host goes away."""
         from julnet_plugin.worker import Worker as Server
 
-        with private_stdout():
-            quiet = Server(args.manager, sys.stdin.buffer, sys.stdout, finish=args.finish).serve()
+        with private_stdout() as answers:
+            quiet = Server(args.manager, sys.stdin.buffer, answers, finish=args.finish).serve()
             if not quiet:  # a job that will not stop would keep the process alive without a host
-                sys.stdout.flush()
                 os._exit(1)
         return 0
