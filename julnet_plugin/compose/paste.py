@@ -21,7 +21,7 @@ from julnet_plugin.compose.geometry import (
     warp_maps,
     warp_picture,
 )
-from julnet_plugin.compose.grain import added_grain, grain_field, grain_levels
+from julnet_plugin.compose.grain import grain_field
 from julnet_plugin.compose.rim import rim_offset
 from julnet_plugin.errors import ShapeError
 from julnet_plugin.face.crop import sample_crop, scaled
@@ -51,7 +51,7 @@ class ComposeSettings:
     """How the crop is laid into the plate."""
 
     colour_match: float = 1.0  #: share of the rim's colour difference that is taken out, 0 to 1
-    grain: float = 1.0  #: share of the plate's missing noise that is added, 0 to 1
+    grain: float = 1.0  #: share of the plate's measured noise that generated pixels get, 0 to 1
     st_map: bool = True  #: whether patches carry crop coordinates
 
     def __post_init__(self) -> None:
@@ -106,7 +106,14 @@ class Compositor:
         self.settings = settings or ComposeSettings()
         self.seed = seed
 
-    def composite(self, plate: PixelArray, layers: CropLayers, plate_from_crop: Float64, frame: int) -> Patch | None:
+    def composite(
+        self,
+        plate: PixelArray,
+        layers: CropLayers,
+        plate_from_crop: Float64,
+        frame: int,
+        noise: FloatArray | None = None,
+    ) -> Patch | None:
         """Composite one frame.
 
         Args:
@@ -114,6 +121,7 @@ class Compositor:
             layers: the frame's arrays in crop space.
             plate_from_crop: (2, 3) canonical crop pixels to plate pixels.
             frame: plate frame number: grain differs from frame to frame.
+            noise: (2, 3) the shot's noise as `GrainMeter.levels` gives it; None adds no grain.
 
         Returns:
             The patch, or None where nothing of the region lies on the plate: the frame passes through.
@@ -128,13 +136,12 @@ class Compositor:
         rect = tightened(reach, maps[..., 0] >= COVERAGE_FLOOR)
         if rect is None:
             return None
-        drawn, coverage, sigma, error, matte = _unstacked(maps, reach, rect)
+        coverage, sigma, error, matte = _unstacked(maps, reach, rect)
         image = self._matched(plate, layers, region, plate_from_crop)
         generated = warp_picture(image, matrix, rect)
-        under = plate[rect.slices]
-        if self.settings.grain > 0:
-            generated = self._grained(generated, under, drawn > 0.5, frame)
-        pixels = blend(under, self.transform.to_plate(np.clip(generated, 0, 1)), coverage)
+        if noise is not None and self.settings.grain > 0 and noise.any():
+            generated += grain_field(noise * self.settings.grain, generated.shape[:2], self.seed, frame)
+        pixels = blend(plate[rect.slices], self.transform.to_plate(np.clip(generated, 0, 1)), coverage)
         st = crop_coordinates(matrix, rect, size) if self.settings.st_map else None
         return Patch(rect=rect, pixels=pixels, coverage=coverage, sigma=sigma, error=error, matte=matte, st=st)
 
@@ -159,14 +166,6 @@ class Compositor:
         local[:, 2] -= (rect.x0, rect.y0)
         return sample_crop(self._display(plate[rect.slices]), local, (size[0], size[1]))
 
-    def _grained(self, generated: Float32, under: PixelArray, inside: NDArray[np.bool_], frame: int) -> Float32:
-        """The generated pixels with the noise that the plate has and they lack."""
-        plate_levels = grain_levels(self._display(under), inside)
-        levels = added_grain(plate_levels, grain_levels(generated, inside), self.settings.grain)
-        if not levels.any():
-            return generated
-        return generated + grain_field(levels, generated.shape[:2], self.seed, frame)
-
     def _display(self, pixels: PixelArray) -> Float32:
         """Plate values as finite display values: EXR plates may hold NaN, infinity and values far above white."""
         display = np.asarray(self.transform.to_display(pixels), np.float32)
@@ -184,6 +183,7 @@ def composite_frame(
     *,
     matte_crop: FloatArray | None = None,
     source_crop: FloatArray | None = None,
+    noise: FloatArray | None = None,
     settings: ComposeSettings | None = None,
     seed: int = 0,
     frame: int = 0,
@@ -197,7 +197,7 @@ def composite_frame(
         matte=matte_crop,
         source=source_crop,
     )
-    return Compositor(transform, settings, seed).composite(plate, layers, plate_from_crop, frame)
+    return Compositor(transform, settings, seed).composite(plate, layers, plate_from_crop, frame, noise)
 
 
 def blend(plate: PixelArray, generated: PixelArray, coverage: FloatArray) -> PixelArray:
@@ -252,14 +252,14 @@ def _stacked(layers: CropLayers, region: FloatArray) -> Float32:
     return np.asarray(cv2.merge([np.asarray(region, np.float32), *masked]), np.float32)
 
 
-def _unstacked(maps: Float32, reach: Rect, rect: Rect) -> tuple[Float32, Float32, Float32, Float32, Float32]:
+def _unstacked(maps: Float32, reach: Rect, rect: Rect) -> tuple[Float32, Float32, Float32, Float32]:
     """Cut warped maps to the tight rectangle; everything is 0 outside the region, tiny coverage is 0."""
     y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
     cut = maps[y : y + rect.height, x : x + rect.width]
     drawn, coverage, sigma, error = (np.ascontiguousarray(cut[..., k]) for k in range(4))
     matte = np.ascontiguousarray(cut[..., 4]) if cut.shape[-1] > 4 else np.zeros_like(sigma)
     outside = drawn < COVERAGE_FLOOR
-    for plane in (drawn, coverage, sigma, error, matte):
+    for plane in (coverage, sigma, error, matte):
         plane[outside] = 0
     coverage[coverage < COVERAGE_FLOOR] = 0
-    return drawn, np.minimum(coverage, 1), sigma, error, np.clip(matte, 0, 1)
+    return np.minimum(coverage, 1), sigma, error, np.clip(matte, 0, 1)

@@ -25,9 +25,10 @@ Float32 = NDArray[np.float32]
 
 BAND = 0.05  #: width of the band inside the edge, as a share of the crop's width (16 of 320 canonical pixels)
 _COLUMNS = 80  #: working resolution
-_SMOOTH = 2.5  #: Gaussian along and across the rim, working pixels
+_SMOOTH = 3.0  #: Gaussian along and across the rim, working pixels
 _LIMIT = 0.25  #: no offset beyond this, in display values: more is not a colour error but a wrong picture
 _FLOOR = 1.5 / 255.0  #: differences that never count as outliers
+_ROUGH = 8.0 / 255.0  #: deviation inside a cell at which it counts half
 
 
 def rim_offset(generated: Float32, source: Float32, coverage: Float32) -> Float32:
@@ -46,7 +47,10 @@ def rim_offset(generated: Float32, source: Float32, coverage: Float32) -> Float3
     size = (min(_COLUMNS, width), max(round(height * min(_COLUMNS, width) / width), 1))
     weight = _area(band, size)
     difference = np.clip(cv2.subtract(source, generated), -1, 1)
-    cells = _area(cv2.multiply(difference, cv2.merge([band] * 3)), size) / np.maximum(weight, 1e-6)[..., None]
+    weighted = cv2.multiply(difference, cv2.merge([band] * 3))
+    cells = _area(weighted, size) / np.maximum(weight, 1e-6)[..., None]
+    squares = _area(cv2.multiply(weighted, difference).sum(axis=-1), size) / np.maximum(weight, 1e-6)
+    weight = weight * _calm(cells, squares)
     plane, trust = _robust_plane(cells, weight)
     residual = _diffuse(cells - plane, weight * trust)
     field = np.clip(plane + residual, -_LIMIT, _LIMIT)
@@ -62,6 +66,15 @@ def _band(coverage: Float32) -> Float32:
     return np.asarray(np.where(coverage > 0, fall, 0), np.float32)
 
 
+def _calm(cells: Float32, squares: Float32) -> Float32:
+    """Weight of each cell: near 1 on smooth skin, small where an edge (collar, jaw, hair) moved between the pictures.
+
+    An edge out of place makes large differences of both signs side by side; their mean says little about colour.
+    """
+    inside = np.maximum(squares - np.square(cells).sum(axis=-1), 0)
+    return np.asarray(1.0 / (1.0 + inside / _ROUGH**2), np.float32)
+
+
 def _robust_plane(cells: Float32, weight: Float32) -> tuple[Float32, Float32]:
     """Fit offset = a + b x + c y to the band, each channel, trusting cells that agree with their fellows.
 
@@ -69,7 +82,7 @@ def _robust_plane(cells: Float32, weight: Float32) -> tuple[Float32, Float32]:
         The plane at every cell (clipped to what the trusted cells show), and each cell's trust in [0, 1].
 
     Source:
-        Holland & Welsch 1977, iteratively reweighted least squares with Cauchy weights; scale from the MAD.
+        Beaton & Tukey 1974, iteratively reweighted least squares with biweights; scale from the MAD.
     """
     rows, columns = cells.shape[:2]
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j].astype(np.float64)
@@ -83,10 +96,9 @@ def _robust_plane(cells: Float32, weight: Float32) -> tuple[Float32, Float32]:
     for _ in range(6):
         error = np.linalg.norm(target - design @ coefficients, axis=1)
         scale = max(1.4826 * float(np.median(error)), _FLOOR)
-        trust = 1.0 / (1.0 + np.square(error / (2.0 * scale)))
+        trust = np.square(np.maximum(1 - np.square(error / (5.0 * scale)), 0))
         w = (base * trust)[:, None]
         coefficients = np.linalg.solve(design.T @ (design * w) + ridge, design.T @ (target * w))
-    trust[error > 6.0 * scale] = 0.0
     plane = basis @ coefficients
     low, high = (design @ coefficients).min(axis=0), (design @ coefficients).max(axis=0)
     map_ = np.zeros((rows, columns), np.float32)

@@ -200,7 +200,7 @@ def test_the_same_frame_gives_the_same_bytes_and_grain_changes_with_the_frame():
     flat = CropLayers(image=np.full((*CROP, 3), 0.5, np.float32), coverage=ellipse(), sigma=ellipse(), error=ellipse())
     one, again, other, seeded = (
         Compositor(scale_for("uint8"), seed=seed)
-        .composite(plate, flat, affine(64, 48, 0.25, 0), frame)
+        .composite(plate, flat, affine(64, 48, 0.25, 0), frame, noise=np.full((2, 3), 0.01, np.float32))
         .pixels.tobytes()
         for seed, frame in ((1, 5), (1, 5), (1, 6), (2, 5))
     )
