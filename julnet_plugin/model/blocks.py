@@ -44,7 +44,7 @@ class ConvBlock2d(Foldable):
 
     def __init__(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
+        self.conv: nn.Module = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2)
         self.norm: nn.Module = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class ConvBlock2d(Foldable):
 
     def fold(self) -> None:
         """Put the normalisation into the convolution's weights."""
-        if isinstance(self.norm, nn.BatchNorm2d):
+        if isinstance(self.norm, nn.BatchNorm2d) and isinstance(self.conv, nn.Conv2d):
             self.conv = fuse_conv_bn_eval(self.conv, self.norm)
             self.norm = nn.Identity()
 
@@ -67,6 +67,8 @@ class UpBlock2d(ConvBlock2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
+        if isinstance(self.conv, nn.ConvTranspose2d):  # `fastconv.accelerate` has put both steps into one
+            return super().forward(x)
         return super().forward(F.interpolate(x, scale_factor=2.0, mode="nearest"))
 
 

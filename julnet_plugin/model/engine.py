@@ -23,6 +23,7 @@ from julnet_plugin.errors import CheckpointError, DeviceError, SettingsError, Sh
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
+from julnet_plugin.model.lips import SHAPE_POINTS
 
 if TYPE_CHECKING:
     from julnet_plugin.interfaces import GeneratorFactory
@@ -62,18 +63,26 @@ class Engine(ABC):
     batch: int
     _references_set: bool = False
 
-    def set_references(self, refs: Float32) -> None:
+    def set_references(self, refs: Float32, lips: Float32 | None = None) -> None:
         """Encode the references of a shot; they hold until the next call.
+
+        Args:
+            refs: reference crops, most closed mouth first.
+            lips: their lips and, last, the shot's closed mouth, in face units; see `Generator.encode_references`.
 
         Shape:
             refs: (N, h, w, 3) RGB in [0, 1].
+            lips: (N + 1, 48, 3).
 
         Raises:
             ShapeError: another shape than the network was trained with.
             DeviceError: the device is out of memory.
         """
         _require("references", refs, (self.info.n_refs, *self.info.crop_size, 3))
-        self._encode(np.ascontiguousarray(refs, np.float32))
+        if lips is not None:
+            _require("reference lips", lips, (self.info.n_refs + 1, len(SHAPE_POINTS), 3))
+            lips = np.ascontiguousarray(lips, np.float32)
+        self._encode(np.ascontiguousarray(refs, np.float32), lips)
         self._references_set = True
 
     def run(self, masked: Float32, mask: Float32, audio: Float32) -> EngineOutput:
@@ -109,8 +118,8 @@ class Engine(ABC):
         return output
 
     @abstractmethod
-    def _encode(self, refs: Float32) -> None:
-        """Keep what `_generate` needs of (N, h, w, 3)."""
+    def _encode(self, refs: Float32, lips: Float32 | None) -> None:
+        """Keep what `_generate` needs of (N, h, w, 3) and (N + 1, 48, 3)."""
 
     @abstractmethod
     def _generate(self, masked: Float32, mask: Float32, audio: Float32) -> tuple[Float32, Float32, Float32]:
@@ -142,7 +151,7 @@ class TorchEngine(Engine):
         self.precision = fast_precision(self._device) if precision is None else precision
         self.batch = (_CUDA_BATCH if self._device.type == "cuda" else 1) if batch is None else batch
         prepared = copy.deepcopy(network).eval().requires_grad_(requires_grad=False)
-        prepared.prepare_for_inference(self._device.type)
+        prepared.prepare_for_inference(self._device.type, self.precision)
         with _device_errors(self.device):
             self._network = prepared.to(self._device)
         convert_conv2d_weight_memory_format(self._network, torch.channels_last)
@@ -150,9 +159,10 @@ class TorchEngine(Engine):
             _to_bfloat16(self._network)
         self._refs: tuple[Tensor, ...] = ()
 
-    def _encode(self, refs: Float32) -> None:
+    def _encode(self, refs: Float32, lips: Float32 | None) -> None:
         with self._running():
-            encoded = self._network.encode_references(self._pictures(refs)[None])
+            shapes = None if lips is None else torch.from_numpy(lips)[None].to(self._device)
+            encoded = self._network.encode_references(self._pictures(refs)[None], shapes)
             self._refs = tuple(_repeat(ref, self.batch) for ref in encoded)
 
     def _generate(self, masked: Float32, mask: Float32, audio: Float32) -> tuple[Float32, Float32, Float32]:

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from julnet_plugin.model.blocks import fold_batchnorm
+from julnet_plugin.model.fastconv import accelerate
+
 AUDIO_WINDOW = 21  #: W, steps of 20 ms around a frame: the frame's own time and 200 ms on both sides
 
 
@@ -75,6 +78,7 @@ class Generator(nn.Module, ABC):
         n_refs: N, how many reference frames a shot has.
         keep_float32: layers, by dotted name, that an engine running in half precision leaves in float32, because their
             rounding would be seen; `forward` calls them with autocast off.
+        uses_lips: whether `encode_references` makes use of the references' lips.
     """
 
     crop_size: tuple[int, int]
@@ -82,13 +86,20 @@ class Generator(nn.Module, ABC):
     audio_window: int = AUDIO_WINDOW
     n_refs: int
     keep_float32: tuple[str, ...] = ()
+    uses_lips: bool = False
 
     @abstractmethod
-    def encode_references(self, refs: Tensor) -> tuple[Tensor, ...]:
+    def encode_references(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:
         """All that depends on the references alone; computed once per shot.
+
+        Args:
+            refs: reference crops, most closed mouth first.
+            lips: their lips and, last, the shot's closed mouth, in face units (`lips.SHAPE_POINTS`); a network whose
+                `uses_lips` is False ignores them, another takes None for average closed mouths.
 
         Shape:
             refs: (B, N, 3, h, w) RGB in [0, 1].
+            lips: (B, N + 1, 48, 3).
             returns: tensors with leading dimension B, in whatever form `forward` wants them back.
         """
 
@@ -103,12 +114,18 @@ class Generator(nn.Module, ABC):
             refs: what `encode_references` returned, with leading dimension B.
         """
 
-    def prepare_for_inference(self, target: str) -> None:
-        """Change the network into an equal but faster one, in place; it can't be trained or saved afterwards.
+    def prepare_for_inference(self, target: str, precision: str) -> None:
+        """Change the network, in eval mode, into an equal but faster one, in place.
+
+        It can't be trained or saved afterwards. Equal means but for rounding.
 
         Args:
             target: "cpu", "cuda" or "onnx", what it will run on.
+            precision: "float32" or "bfloat16".
         """
+        fold_batchnorm(self)
+        if (target, precision) == ("cpu", "float32"):
+            accelerate(self)
 
 
 def lay_over(masked_source: Tensor, mask: Tensor, generated: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from julnet_plugin.errors import CheckpointError, DeviceError, ModelError
+from julnet_plugin.errors import CheckpointError, DeviceError, ModelError, ShapeError
 from julnet_plugin.model.engine import Engine, Float32, parse_device
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
+from julnet_plugin.model.lips import SHAPE_POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,13 +55,14 @@ def export_onnx(network: Generator, info: CheckpointInfo, path: str | Path) -> t
     """
     path = Path(path).with_suffix(".onnx")
     prepared = copy.deepcopy(network).cpu().eval().requires_grad_(requires_grad=False)
-    prepared.prepare_for_inference("onnx")
+    prepared.prepare_for_inference("onnx", "float32")
     h, w = info.crop_size
     refs = torch.rand(2, info.n_refs, 3, h, w)
-    encoded = prepared.encode_references(refs)
+    lips = (torch.rand(2, info.n_refs + 1, len(SHAPE_POINTS), 3),) if prepared.uses_lips else ()
+    encoded = prepared.encode_references(refs, *lips)
     names = [f"ref_{index}" for index in range(len(encoded))]
     frame = (torch.rand(2, 3, h, w), torch.ones(2, 1, h, w), torch.rand(2, info.audio_window, info.audio_size))
-    _export(_Encoder(prepared), (refs,), ["refs"], names, references_path(path), info)
+    _export(_Encoder(prepared), (refs, *lips), ["refs", "lips"][: 1 + len(lips)], names, references_path(path), info)
     _export(_Frame(prepared), (*frame, *encoded), [*_FRAME_INPUTS, *names], list(_FRAME_OUTPUTS), path, info)
     return path, references_path(path)
 
@@ -72,8 +74,8 @@ class _Encoder(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, refs: Tensor) -> tuple[Tensor, ...]:
-        return self.network.encode_references(refs)
+    def forward(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:
+        return self.network.encode_references(refs, lips)
 
 
 class _Frame(nn.Module):
@@ -155,9 +157,15 @@ class OnnxEngine(Engine):
         self.batch = (8 if on_cuda else 1) if batch is None else batch
         self._refs: dict[str, Float32] = {}
 
-    def _encode(self, refs: Float32) -> None:
+    def _encode(self, refs: Float32, lips: Float32 | None) -> None:
         names = [output.name for output in self._encoder.get_outputs()]
-        encoded = self._run(self._encoder, names, {"refs": _channels_first(refs)[None]})
+        inputs = {"refs": _channels_first(refs)[None]}
+        if "lips" in {given.name for given in self._encoder.get_inputs()}:
+            if lips is None:
+                msg = f"{self.info.architecture} exported to ONNX needs the lips of its references"
+                raise ShapeError(msg, None, (self.info.n_refs + 1, len(SHAPE_POINTS), 3))
+            inputs["lips"] = lips[None]
+        encoded = self._run(self._encoder, names, inputs)
         self._refs = {name: np.repeat(ref, self.batch, axis=0) for name, ref in zip(names, encoded, strict=True)}
 
     def _generate(self, masked: Float32, mask: Float32, audio: Float32) -> tuple[Float32, Float32, Float32]:

@@ -26,7 +26,6 @@ from julnet_plugin.model.blocks import (
     ResBlock1d,
     ResBlock2d,
     UpBlock2d,
-    fold_batchnorm,
 )
 from julnet_plugin.model.generator import AUDIO_WINDOW, Generator, GeneratorOutput, lay_over, mouth_square
 from julnet_plugin.model.regions import Frame, Region
@@ -184,7 +183,7 @@ class PaperGenerator(Generator):
         self.face_decoder = FaceDecoder(width)
         self.uncertainty: nn.Module = UncertaintyHead(2 * width + 6) if config.uncertainty else NoUncertainty()
 
-    def encode_references(self, refs: Tensor) -> tuple[Tensor, ...]:
+    def encode_references(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:
         """F_R's deform encoding and its share of the ID encoder's first layer; once a shot.
 
         Shape:
@@ -242,10 +241,6 @@ class PaperGenerator(Generator):
         half = have.times(2).cut(half, want)
         full = self.face_decoder.features(half)
         return full, want.times(2)
-
-    def prepare_for_inference(self, target: str) -> None:
-        """Fold the normalisations into the convolutions."""
-        fold_batchnorm(self)
 
 
 def _place(x: Tensor, where: Region, frame: Frame, outside: float = 0.0) -> Tensor:

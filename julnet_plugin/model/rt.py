@@ -75,6 +75,7 @@ class RtGenerator(Generator):
     def __init__(self, config: RtConfig) -> None:
         super().__init__()
         self.config = config
+        self.uses_lips = True
         C, N = config.width, config.n_refs
         self.crop_size, self.audio_size, self.n_refs = config.crop_size, config.audio_size, N
         cell = GRID * GRID

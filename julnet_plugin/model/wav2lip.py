@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from julnet_plugin.model.blocks import ConvBlock1d, ConvBlock2d, ResBlock2d, UpBlock2d, fold_batchnorm
+from julnet_plugin.model.blocks import ConvBlock1d, ConvBlock2d, ResBlock2d, UpBlock2d
 from julnet_plugin.model.generator import AUDIO_WINDOW, Generator, GeneratorOutput, lay_over
 from julnet_plugin.model.uncertainty import NoUncertainty, UncertaintyHead
 
@@ -96,7 +96,7 @@ class Wav2LipGenerator(Generator):
         self.out = nn.Conv2d(widths[0], 3, 3, padding=1)
         self.uncertainty: nn.Module = UncertaintyHead(widths[0] + 6) if config.uncertainty else NoUncertainty()
 
-    def encode_references(self, refs: Tensor) -> tuple[Tensor, ...]:
+    def encode_references(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:
         """The references side by side: Wav2Lip's encoder mixes them with the source from its first layer on.
 
         Shape:
@@ -120,7 +120,3 @@ class Wav2LipGenerator(Generator):
             painted = torch.sigmoid(self.out(x.to(self.out.weight.dtype)))
         error, log_sigma = self.uncertainty(torch.cat([x, painted.to(x.dtype), masked_source.to(x.dtype)], dim=1))
         return GeneratorOutput(image=lay_over(masked_source, mask, painted), error=error, log_sigma=log_sigma)
-
-    def prepare_for_inference(self, target: str) -> None:
-        """Fold the normalisations into the convolutions."""
-        fold_batchnorm(self)
