@@ -117,7 +117,9 @@ def make_inputs() -> Callable[..., Inputs]:
         mask = torch.zeros(frames, 1, h, w)
         if isinstance(network, PaperGenerator):
             square = mouth_square(h, w)
-            mask[..., square.top + square.side // 2 : square.top + square.side, square.left + 3 : square.left + 50] = 1
+            mask[
+                ..., square.top + square.side // 2 : square.top + square.side, square.left + 3 : 9 * square.left - 2
+            ] = 1
         else:
             mask[..., h // 2 : -4, 5:-5] = 1
         source = torch.rand(frames, 3, h, w) * (1 - mask)
