@@ -249,11 +249,12 @@ def _panel_x(column: int) -> int:
 
 def _draw_titles(sheet: Image.Image, top: int) -> None:
     for column, (title, note) in enumerate(
-        (("plate", ""), ("dub", ""), ("σ", "expected error, code values"), ("uncertainty matte", "red = look here"))
+        (("plate", ""), ("dub", ""), ("σ", ""), ("uncertainty matte", "red = look here"))
     ):
         used = ink.write(sheet, (_panel_x(column), top + 26), title, 16, bold=True)
         if column == 2:
-            ink.legend(sheet, _panel_x(column) + 30, top + 12, _PANEL_W - 60)
+            ink.legend(sheet, _panel_x(column) + 34, top + 14, _PANEL_W - 152)
+            ink.write(sheet, (_panel_x(column) + _PANEL_W - 94, top + 26), "code values", 13, ink.DIM)
         elif note:
             ink.write(sheet, (_panel_x(column) + used + 12, top + 26), note, 13, ink.DIM)
 

@@ -136,8 +136,7 @@ def graph(
     width, height = size[0] * _SUPER, size[1] * _SUPER
     left, right, top, bottom = 44 * _SUPER, 14 * _SUPER, 18 * _SUPER, 26 * _SUPER
     first, count = stats[0].frame, max(len(stats), 1)
-    columns = min(width - left - right, 4000)
-    edges = np.linspace(0, count, columns + 1)
+    edges = np.linspace(0, count, min(count, (width - left - right) // 2) + 1)  # one point a frame, or the peaks
     mean, p95, found = (_per_column(values, edges) for values in _series(stats))
     ceiling = 4.0 * float(np.ceil(max(12.0, float(np.nanmax(p95, initial=0)) * 1.12) / 4))
 

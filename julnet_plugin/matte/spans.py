@@ -55,6 +55,7 @@ class SpanSettings:
     always_cv: float = 18.0  #: above this everything is, however bad the rest
     bridge_s: float = 0.2  #: spans closer than this become one
     least_s: float = 0.06  #: shorter ones are dropped
+    least_excess: float = 0.15  #: and those with less excess error than this, code values times seconds
     smooth_s: float = 0.04  #: deviation of the smoothing over time
 
 
@@ -78,13 +79,17 @@ def find_spans(
     median = float(np.median(level[found]))
     spread = 1.4826 * float(np.median(np.abs(level[found] - median)))
     threshold = min(max(median + settings.deviations * spread, settings.floor_cv), settings.always_cv)
-    runs = _bridged(_runs(found & (level > threshold), stats), found, stats, max(round(settings.bridge_s * rate), 1))
-    least = max(round(settings.least_s * rate), 1)
     base = min(median, threshold)
+    # a span begins and ends half-way down to the usual level, so that one hump is one span
+    slopes = _runs(found & (level > (base + threshold) / 2), stats)
+    humps = [(a, b) for a, b in slopes if level[a:b].max() > threshold]
+    runs = _bridged(humps, found, stats, max(round(settings.bridge_s * rate), 1))
+    least = max(round(settings.least_s * rate), 1)
     causes = _Causes(stats, rate)
     spans = []
     for start, stop in runs:
-        if stop - start < least:
+        excess = float((level[start:stop] - base).sum())
+        if stop - start < least or excess < settings.least_excess * rate:
             continue
         peak = start + int(np.argmax(raw[start:stop]))
         spans.append(
@@ -93,7 +98,7 @@ def find_spans(
                 stop=stats[stop - 1].frame + 1,
                 peak=stats[peak].frame,
                 expected_cv=float(raw[peak]),
-                score=float((level[start:stop] - base).sum()),
+                score=excess,
                 reasons=causes.of(start, stop),
             )
         )

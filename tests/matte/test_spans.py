@@ -89,7 +89,7 @@ def test_spans_do_not_cross_cuts_or_frames_without_a_face():
 
 def test_short_pauses_are_bridged():
     stats = worse(worse(take(), 90, 100, 9), 103, 115, 9)
-    settings = SpanSettings(smooth_s=0)
+    settings = SpanSettings(smooth_s=0, deviations=6)
     assert [(s.start, s.stop) for s in find_spans(stats, RATE, settings=settings) if s.score > 20] == [(90, 115)]
 
 
