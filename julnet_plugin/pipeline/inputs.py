@@ -113,7 +113,7 @@ def fingerprint(job: Job) -> dict[str, Any]:
         "dub_track": request.dub_track,
         "face": request.face,
         "refs": list(job.refs),
-        "deliver": sorted(job.writers),
+        "deliver": list(job.writers),
         "colour_space": request.colour_space,
         "seed": request.seed,
         "settings": to_mapping(job.settings),

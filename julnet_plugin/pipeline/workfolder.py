@@ -92,9 +92,9 @@ class WorkFolder:
         write_json(self.work / JOB, job)
         return False
 
-    def finish(self, manifest: Mapping[str, Any]) -> None:
+    def finish(self, manifest: str) -> None:
         """Write `take.json` and put the whole folder in its place. A job killed anywhere in here can be resumed."""
-        write_json(self.root / MANIFEST, manifest)
+        write_text(self.root / MANIFEST, manifest)
         if self.take_dir.is_dir():
             self.take_dir.rmdir()  # empty: `check_free` saw to that, and Windows renames onto nothing
         self.root.rename(self.take_dir)
@@ -114,6 +114,28 @@ class WorkFolder:
         for folder in reversed(self._made):
             with contextlib.suppress(OSError):  # somebody put something there meanwhile
                 folder.rmdir()
+
+
+@contextlib.contextmanager
+def locked(take_dir: Path) -> Iterator[None]:
+    """Hold a take so that no other process renders or edits it meanwhile.
+
+    Raises:
+        TakeError: another process holds it, or the folder around it cannot be written to.
+    """
+    take_dir = Path(os.path.abspath(take_dir))  # noqa: PTH100 - as above
+    lock = _Lock(take_dir.with_name(f".{take_dir.name}.lock"))
+    try:
+        lock.acquire()
+    except OSError as exc:
+        raise TakeError(
+            f"cannot write to {take_dir.parent} ({exc.strerror or exc}): an edit needs it, make it writable",
+            take_dir,
+        ) from exc
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def check_free(take_dir: Path, *, resume: bool) -> None:
@@ -176,8 +198,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write JSON so that a reader sees the old file or the whole new one."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text so that a reader sees the old file or the whole new one."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        temporary.write_text(text, "utf-8")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_a_finished_take_appears_whole_and_leaves_nothing_beside_it(tmp_path: Pa
         assert folder.begin(JOB, resume=False) is False
         (folder.root / "dub.mov").write_bytes(b"x")
         assert not folder.take_dir.exists()
-        folder.finish({"job": JOB})
+        folder.finish(json.dumps({"job": JOB}))
     assert listing(tmp_path) == ["new", "new/take", "new/take/dub.mov", "new/take/take.json"]
 
 
@@ -68,7 +69,7 @@ def test_another_request_does_not_continue_it_and_hears_what_differs(tmp_path: P
 def test_resuming_a_finished_take_returns_at_once(tmp_path: Path) -> None:
     with WorkFolder(tmp_path / "take") as folder:
         folder.begin(JOB, resume=False)
-        folder.finish({"job": JOB})
+        folder.finish(json.dumps({"job": JOB}))
     with WorkFolder(tmp_path / "take") as folder:
         assert folder.begin(JOB, resume=True) is True
 
@@ -78,7 +79,7 @@ def test_a_job_killed_after_its_manifest_and_before_the_rename_can_still_finish(
     write_json(tmp_path / ".take.partial" / MANIFEST, {"job": JOB})
     with WorkFolder(tmp_path / "take") as folder:
         assert folder.begin(JOB, resume=True) is False
-        folder.finish({"job": JOB})
+        folder.finish(json.dumps({"job": JOB}))
     assert read_json(tmp_path / "take" / MANIFEST) == {"job": JOB}
 
 
@@ -104,7 +105,7 @@ def test_an_empty_folder_may_become_the_take(tmp_path: Path) -> None:
     (tmp_path / "take").mkdir()
     with WorkFolder(tmp_path / "take") as folder:
         folder.begin(JOB, resume=False)
-        folder.finish({"job": JOB})
+        folder.finish(json.dumps({"job": JOB}))
     assert (tmp_path / "take" / MANIFEST).is_file()
 
 

@@ -1,0 +1,181 @@
+"""The built-in effect: re-dub one clip, told once and in order.
+
+Data takes one road: plate -> faces -> crops; dub -> features -> windows; both -> network -> stored crops -> matte ->
+composite -> deliveries. Each step keeps what it made in the work folder, so that a job which was stopped anywhere, even
+by a power cut, continues there and gives the bytes it would have given. The steps themselves are in `pipeline/`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from julnet_plugin import hookimpl
+from julnet_plugin.errors import InputError
+from julnet_plugin.matte.document import MatteDocument, save_document
+from julnet_plugin.matte.spans import find_spans
+from julnet_plugin.pipeline.cropdata import DATA, PLAN
+from julnet_plugin.pipeline.deliver import write_range
+from julnet_plugin.pipeline.dub import Dub, hear
+from julnet_plugin.pipeline.hashing import file_hash
+from julnet_plugin.pipeline.inputs import check_request, fingerprint
+from julnet_plugin.pipeline.manifest import REPORT, build_manifest, frame_stats, to_text
+from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split
+from julnet_plugin.pipeline.paint import Painter, paint_range
+from julnet_plugin.pipeline.patches import PatchMaker, calibration_of
+from julnet_plugin.pipeline.plan import choose_faces, find_faces, plan_shots
+from julnet_plugin.pipeline.references import REFERENCES, References, choose_frames, cut_references
+from julnet_plugin.pipeline.sheet import write_sheet
+from julnet_plugin.pipeline.takedata import TakeData
+from julnet_plugin.pipeline.workfolder import WorkFolder
+from julnet_plugin.take import STROKES, load_take
+from julnet_plugin.types import DeliveryJob
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from julnet_plugin.interfaces import DeliverySession
+    from julnet_plugin.media.reader import PlateReader
+    from julnet_plugin.pipeline.inputs import Job
+    from julnet_plugin.pipeline.plan import ShotPlan
+    from julnet_plugin.types import FrameRange, ProgressFn, RedubRequest, Take
+
+log = logging.getLogger(__name__)
+
+
+@hookimpl(trylast=True)
+def julnet_redub_clip(request: RedubRequest, progress: ProgressFn | None) -> Take:
+    """Re-dub one clip; see the hook's own description."""
+    return redub_clip(request, progress or _silent)
+
+
+def redub_clip(request: RedubRequest, progress: ProgressFn) -> Take:
+    """Render one take, or the rest of it.
+
+    Raises:
+        InputError: the request cannot be rendered; nothing was written.
+        RedubCancelled: from `progress`; what is done is kept for `resume`.
+    """
+    from julnet_plugin.manager import make_manager
+    from julnet_plugin.media.reader import open_plate
+
+    job = check_request(request, make_manager())
+    identity = fingerprint(job)
+    with WorkFolder(request.take_dir) as folder, open_plate(job.info) as plate:
+        fresh = not folder.work.exists()
+        if folder.begin(identity, resume=request.resume):
+            return load_take(folder.take_dir)
+        chunks = split(job.frames, job.settings.render.chunk_frames)
+        try:
+            sessions = open_sessions(job.writers.values(), _delivery_job(job, folder, chunks))
+            dub = _hear(job, folder.work / "dub.npz", progress)
+            shots = _plan(job, folder, dub.duration_s, progress)
+            references = _references(job, plate, shots, folder.root / DATA / REFERENCES)
+        except InputError:
+            if fresh:
+                folder.discard()
+            raise
+        painter = _painter(job, shots, references, dub)
+        paint_range(painter, plate, job.frames, chunks, folder.root, progress)
+        manifest = _deliver(job, identity, plate, shots, references, sessions, chunks, folder, progress)
+        folder.finish(to_text(manifest))
+    return load_take(folder.take_dir)
+
+
+def _hear(job: Job, path: Path, progress: ProgressFn) -> Dub:
+    """Features of the whole dub."""
+    progress("audio", 0, 1)
+    if path.exists():
+        dub = Dub.load(path)
+    else:
+        dub = hear(job.request.dub, job.request.dub_track, job.extractor)
+        dub.save(path)
+    progress("audio", 1, 1)
+    return dub
+
+
+def _plan(job: Job, folder: WorkFolder, dub_duration_s: float, progress: ProgressFn) -> ShotPlan:
+    """Faces, the choice among them, and where each frame's crop lies."""
+    tracking = find_faces(job, folder.work / "tracking", progress)
+    shots = plan_shots(job, tracking, choose_faces(job, tracking), dub_duration_s)
+    (folder.root / DATA).mkdir(exist_ok=True)
+    shots.plan.save(folder.root / DATA / PLAN)
+    return shots
+
+
+def _references(job: Job, plate: PlateReader, shots: ShotPlan, path: Path) -> References:
+    """The reference crops of every shot."""
+    if not path.exists():
+        cut_references(job, plate, shots.plan, choose_frames(job, shots.choices)).save(path)
+    return References.load(path)
+
+
+def _painter(job: Job, shots: ShotPlan, references: References, dub: Dub) -> Painter:
+    """The network with everything it needs for any frame."""
+    time_s, steps = shots.schedule.time_s, job.engine.info.audio_window
+    return Painter(
+        job.engine,
+        shots.plan,
+        references,
+        lambda positions: dub.windows(time_s[positions], steps),
+        job.transform,
+        deep=job.info.bit_depth > 8,
+        batch=job.settings.render.batch,
+    )
+
+
+def _deliver(
+    job: Job,
+    identity: dict[str, Any],
+    plate: PlateReader,
+    shots: ShotPlan,
+    references: References,
+    sessions: Sequence[DeliverySession],
+    chunks: tuple[FrameRange, ...],
+    folder: WorkFolder,
+    progress: ProgressFn,
+) -> dict[str, Any]:
+    """Composite and write everything from what the network drew; returns what `take.json` says."""
+    document = MatteDocument(settings=job.settings.matte, drive=job.settings.drive)
+    save_document(folder.root / STROKES, document)
+    maker = PatchMaker(
+        data=TakeData(folder.root, job.frames, shots.plan, job.settings.render.chunk_frames),
+        plate=plate,
+        transform=job.transform,
+        document=document,
+        operators=job.manager.matte_operators(),
+        calibration=calibration_of(job.engine.info.calibration),
+        settings=job.settings.compose,
+        seed=job.request.seed,
+    )
+    numbers = write_range(maker, sessions, chunks, folder.work, progress)
+    files = close_sessions(sessions)
+    stats = frame_stats(numbers, shots.plan, job.frames, references)
+    spans = find_spans(stats, float(job.info.rate))
+    made_from = file_hash(folder.root / STROKES)
+    manifest = build_manifest(job, identity, shots, references, numbers, spans, files, made_from)
+    write_sheet(folder.root / REPORT, maker, manifest, stats, spans)
+    for warning in manifest["warnings"]:
+        log.info("%s", warning)
+    return manifest
+
+
+def _delivery_job(job: Job, folder: WorkFolder, chunks: tuple[FrameRange, ...]) -> DeliveryJob:
+    work = folder.work / "deliver"
+    work.mkdir(exist_ok=True)
+    return DeliveryJob(
+        folder=folder.root,
+        work=work,
+        info=job.info,
+        frames=job.frames,
+        chunks=chunks,
+        dub=job.request.dub,
+        dub_offset_s=job.request.dub_offset_s,
+        dub_track=job.request.dub_track,
+    )
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody wants."""

@@ -1,0 +1,166 @@
+"""Composite and write: one pass over the plate, every delivery at once, chunk by chunk.
+
+A chunk counts as done when every delivery has it and its numbers are on disk. Pictures stream: a few decoded frames, a
+few composited ones and what the encoders hold is all that is in memory.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
+from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
+from julnet_plugin.types import FrameRange
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+    from julnet_plugin.interfaces import DeliverySession
+    from julnet_plugin.media.reader import PlateFrame
+    from julnet_plugin.pipeline.patches import FrameLayers, PatchMaker
+    from julnet_plugin.types import Patch, ProgressFn
+
+_AHEAD = 3  #: decoded frames that wait; as many again are being composited, and one waits for each encoder
+
+#: One row a frame of the range; 0 where it passes through. Errors in display values, coverage in plate pixels.
+STATS = np.dtype(
+    [
+        ("sigma_mean", "<f8"),  #: mean σ in the region
+        ("sigma_p95", "<f8"),  #: its 95th percentile
+        ("expected_mean", "<f8"),  #: mean expected error (calibrated σ) in the region
+        ("expected_p95", "<f8"),
+        ("luma", "<f8"),  #: mean display luma of the region
+        ("coverage_px", "<f8"),  #: sum of coverage over the plate's pixels
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One frame on its way from the decoder to the encoders."""
+
+    frame: PlateFrame
+    layers: FrameLayers | None
+    stats: NDArray[np.void]
+
+
+def write_range(
+    maker: PatchMaker,
+    sessions: Sequence[DeliverySession],
+    chunks: tuple[FrameRange, ...],
+    work: Path,
+    progress: ProgressFn,
+) -> NDArray[np.void]:
+    """Write every chunk that is not finished yet.
+
+    Args:
+        maker: makes the patches.
+        sessions: the deliveries, open.
+        chunks: the range, cut.
+        work: keeps each chunk's numbers for a resumed job.
+        progress: called as `progress("deliver", done, total)`, in frames; may raise.
+
+    Returns:
+        (T,) of dtype `STATS`.
+    """
+    frames = FrameRange(start=chunks[0].start, stop=chunks[-1].stop)
+    todo = [chunk for chunk in chunks if not _done(chunk, sessions, work)]
+    done = len(frames) - sum(len(chunk) for chunk in todo)
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(max(os.cpu_count() or 1, 1), "julnet-composite"))
+        for span in _joined(todo):
+            decoded = stack.enter_context(closing(prefetch(maker.frames(span), _AHEAD)))
+            for chunk in (chunk for chunk in todo if chunk.start in span):
+                stats = np.zeros(len(chunk), STATS)
+                with closing(_write_chunk(maker, sessions, chunk, decoded, pool)) as rows:
+                    for index, row in enumerate(rows):
+                        stats[index] = row
+                        done += 1
+                        progress("deliver", done, len(frames))
+                write_arrays(_stats_path(chunk, work), {"stats": stats})
+    return np.concatenate([read_arrays(_stats_path(chunk, work), ("stats",))["stats"] for chunk in chunks])
+
+
+def _write_chunk(
+    maker: PatchMaker,
+    sessions: Sequence[DeliverySession],
+    chunk: FrameRange,
+    decoded: Iterator[PlateFrame],
+    pool: ThreadPoolExecutor,
+) -> Generator[NDArray[np.void], None, None]:
+    """Composite one chunk and hand it to every delivery that lacks it; yields each frame's numbers."""
+    open_sessions = [session for session in sessions if not session.finished(chunk)]
+
+    def steps() -> Iterator[_Step]:
+        for _ in range(len(chunk)):
+            frame = next(decoded)
+            layers = maker.layers(frame.index)
+            yield _Step(frame, layers, _measure(maker, layers))
+
+    def composite(step: _Step) -> tuple[_Step, Patch | None]:
+        return step, None if step.layers is None else maker.patch(step.frame, step.layers)
+
+    def write_to(session: DeliverySession) -> InOrder[tuple[PlateFrame, Patch | None]]:
+        return InOrder(lambda item: session.write(*item), depth=1)
+
+    for session in open_sessions:
+        session.begin(chunk)
+    encoders = [write_to(session) for session in open_sessions]
+    try:
+        for step, patch in ordered_map(composite, steps(), pool, _AHEAD):
+            for encoder in encoders:
+                encoder.put((step.frame, patch))
+            if patch is not None:
+                step.stats["coverage_px"] = round(float(patch.coverage.sum(dtype=np.float64)), 2)
+            yield step.stats
+        for encoder, session in zip(encoders, open_sessions, strict=True):
+            encoder.close()
+            session.end()
+    except BaseException:
+        for encoder, session in zip(encoders, open_sessions, strict=True):
+            encoder.abort()
+            session.abort()
+        raise
+
+
+def _measure(maker: PatchMaker, layers: FrameLayers | None) -> NDArray[np.void]:
+    """One row of `STATS`, the coverage still open."""
+    row = np.zeros((), STATS)
+    if layers is None:
+        return row
+    inside = layers.region > 0
+    sigma = layers.sigma[inside].astype(np.float64)
+    expected = sigma if maker.calibration is None else maker.calibration.apply(sigma).astype(np.float64)
+    luma = layers.image[inside].astype(np.float64) @ np.array([0.2126, 0.7152, 0.0722])
+    values = {"sigma": sigma, "expected": expected}
+    for name, array in values.items():
+        row[f"{name}_mean"], row[f"{name}_p95"] = array.mean(), np.percentile(array, 95)
+    row["luma"] = luma.mean()
+    return row
+
+
+def _done(chunk: FrameRange, sessions: Sequence[DeliverySession], work: Path) -> bool:
+    return _stats_path(chunk, work).exists() and all(session.finished(chunk) for session in sessions)
+
+
+def _stats_path(chunk: FrameRange, work: Path) -> Path:
+    return work / f"stats.{chunk.start:08d}.npz"
+
+
+def _joined(chunks: Sequence[FrameRange]) -> list[FrameRange]:
+    """Runs of chunks that follow one another, each read in one go."""
+    spans: list[FrameRange] = []
+    for chunk in chunks:
+        if spans and spans[-1].stop == chunk.start:
+            spans[-1] = FrameRange(start=spans[-1].start, stop=chunk.stop)
+        else:
+            spans.append(chunk)
+    return spans

@@ -1,0 +1,50 @@
+"""Which deliveries a take gets, opened together and closed together."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from julnet_plugin.types import FrameRange
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from julnet_plugin.interfaces import DeliverySession, TakeWriter
+    from julnet_plugin.types import DeliveryJob
+
+
+def split(frames: FrameRange, length: int) -> tuple[FrameRange, ...]:
+    """Cut a range into chunks of `length` frames; the last may be shorter."""
+    starts = range(frames.start, frames.stop, length)
+    return tuple(FrameRange(start=start, stop=min(start + length, frames.stop)) for start in starts)
+
+
+def open_sessions(writers: Iterable[TakeWriter], job: DeliveryJob) -> list[DeliverySession]:
+    """Start, or go on with, every delivery.
+
+    The first movie is `dub.mov`, a further one `dub.NAME.mov`; any movie brings `matte.mov`. They are opened one by
+    one, and not as one `media.writer.Deliveries`, so that each can encode on a thread of its own.
+
+    Raises:
+        InputError: the plate cannot be delivered in one of these ways.
+    """
+    from julnet_plugin.media.movie_writer import MatteWriter
+
+    sessions: list[DeliverySession] = []
+    movies = 0
+    for writer in writers:
+        movie_name = f"dub.{writer.name}.mov" if writer.kind == "movie" and movies else job.movie_name
+        movies += writer.kind == "movie"
+        sessions.append(writer.open(dataclasses.replace(job, movie_name=movie_name)))
+    if movies:
+        sessions.append(MatteWriter().open(job))
+    return sessions
+
+
+def close_sessions(sessions: Iterable[DeliverySession]) -> dict[str, str]:
+    """Finish every delivery: what was written, by kind, relative to the take folder."""
+    files: dict[str, str] = {}
+    for session in sessions:
+        files.update(session.close())
+    return files

@@ -1,0 +1,183 @@
+"""From stored crops to patches: matte, drive, composite. The same road for a first render and for every later comp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from julnet_plugin.compose.paste import ComposeSettings as PasteSettings
+from julnet_plugin.compose.paste import Compositor, CropLayers
+from julnet_plugin.matte.calibration import Calibration
+from julnet_plugin.matte.chain import MatteChain
+from julnet_plugin.matte.drive import driven_coverage, driven_image
+from julnet_plugin.pipeline.references import display_crop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from julnet_plugin.compose.paste import DisplayTransform
+    from julnet_plugin.config import ComposeSettings
+    from julnet_plugin.interfaces import MatteOperator
+    from julnet_plugin.matte.document import MatteDocument
+    from julnet_plugin.matte.settings import DriveState
+    from julnet_plugin.media.reader import PlateFrame, PlateReader
+    from julnet_plugin.pipeline.takedata import TakeData
+    from julnet_plugin.types import FrameRange, Patch, PixelArray
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameLayers:
+    """Everything about one frame in crop space that its patch is made from, but for the plate itself."""
+
+    frame: int  #: plate frame
+    image: Float32
+    coverage: Float32
+    region: Float32
+    sigma: Float32
+    error: Float32
+    matte: Float32
+    plate_from_crop: NDArray[np.float64]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class PatchMaker:
+    """Makes the patches of a take.
+
+    `layers` is for one thread and, for speed, in order; `patch` may run in several threads at once.
+
+    Args:
+        data: the take's stored crops.
+        plate: open for reading, for the reference frames that a drive may hold.
+        transform: between plate values and display RGB.
+        document: matte parameters, strokes, and what the matte drives.
+        operators: steps of the matte chain.
+        calibration: σ to expected error.
+        settings: how the crop is laid into the plate.
+        seed: of the grain.
+    """
+
+    data: TakeData
+    plate: PlateReader
+    transform: DisplayTransform
+    document: MatteDocument
+    operators: Sequence[MatteOperator]
+    calibration: Calibration | None
+    settings: ComposeSettings
+    seed: int
+    chain: MatteChain = field(init=False)
+    _compositor: Compositor = field(init=False)
+    _held: dict[int, Float32 | None] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        calibrate = None if self.calibration is None else self.calibration.apply
+        self.chain = MatteChain(self.data, self.document, operators=self.operators, calibrate=calibrate)
+        paste = PasteSettings(
+            colour_match=self.settings.colour_match, grain=self.settings.grain, st_map=self.settings.st_map
+        )
+        self._compositor = Compositor(self.transform, paste, self.seed)
+
+    def frames(self, span: FrameRange) -> Iterator[PlateFrame]:
+        """The plate's frames, in order."""
+        return self.plate.frames(span)
+
+    def layers(self, frame: int) -> FrameLayers | None:
+        """The layers of one plate frame, drive applied; None where the plate passes through."""
+        sigma, matte = self.data.sigma(frame), self.chain.matte(frame)
+        region = self.data.region(frame)
+        if sigma is None or matte is None or region is None:
+            return None
+        state = self.document.drive.at(frame)
+        reference = self._reference(state)
+        return FrameLayers(
+            frame=frame,
+            image=driven_image(state, self.data.image(frame), matte, reference),
+            coverage=driven_coverage(state, self.data.coverage(frame), matte),
+            region=region,
+            sigma=sigma,
+            error=self.data.error(frame),
+            matte=matte,
+            plate_from_crop=self.data.plate_from_crop(frame),
+        )
+
+    def patch(self, frame: PlateFrame, layers: FrameLayers) -> Patch | None:
+        """Composite one frame; None where nothing of it lies on the plate."""
+        size = (layers.image.shape[0], layers.image.shape[1])
+        crop = CropLayers(
+            image=layers.image,
+            coverage=layers.coverage,
+            region=layers.region,
+            sigma=layers.sigma,
+            error=layers.error,
+            matte=layers.matte,
+            source=display_crop(frame.rgb, self.transform, layers.plate_from_crop, size),
+        )
+        return self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+
+    def _reference(self, state: DriveState) -> Float32 | None:
+        """The plate's own crop on the frame that is held, read once; None where nothing is held or has no face."""
+        frame = state.reference_frame
+        if state.mode != "hold_reference" or frame is None:
+            return None
+        if frame not in self._held:
+            self._held[frame] = None
+            if frame in self.data.frames and self.data.plan.found[self.data.position(frame)]:
+                pixels = self.plate.frame(frame).rgb
+                affine = self.data.plate_from_crop(frame)
+                self._held[frame] = display_crop(pixels, self.transform, affine, self.data.crop_size())
+        return self._held[frame]
+
+
+class MatteMaker(PatchMaker):
+    """Makes patches of which only the coverage and the matte are wanted: the plate is neither decoded nor composited.
+
+    Their maps are those of a full patch, bit for bit, because the same code warps them.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._compositor = Compositor(_Black(), PasteSettings(colour_match=0.0, grain=0.0, st_map=False), self.seed)
+
+    def frames(self, span: FrameRange) -> Iterator[PlateFrame]:
+        """Black frames that take no memory, numbered as the plate's."""
+        from julnet_plugin.media.reader import PlateFrame
+
+        info = self.plate.info
+        black = np.broadcast_to(np.uint8(0), (info.height, info.width, 3))
+        for index in range(span.start, span.stop):
+            yield PlateFrame(index, info.time_of(index), rgb=black)
+
+    def patch(self, frame: PlateFrame, layers: FrameLayers) -> Patch | None:
+        """The patch of one frame, on black."""
+        crop = CropLayers(
+            image=np.zeros((*layers.matte.shape, 3), np.float32),
+            coverage=layers.coverage,
+            region=layers.region,
+            sigma=layers.sigma,
+            error=layers.error,
+            matte=layers.matte,
+        )
+        return self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+
+
+class _Black:
+    """A transform for pictures that nobody looks at."""
+
+    def to_display(self, pixels: PixelArray) -> Float32:
+        """Black."""
+        return np.zeros(pixels.shape, np.float32)
+
+    def to_plate(self, display: Float32) -> PixelArray:
+        """Black."""
+        return np.zeros(display.shape, np.float32)
+
+
+def calibration_of(knots: Sequence[Sequence[float]]) -> Calibration | None:
+    """The calibration that a weights header carries as (σ, expected error) knots; None where it carries none."""
+    if not knots:
+        return None
+    return Calibration(sigma=tuple(k[0] for k in knots), error=tuple(k[1] for k in knots))

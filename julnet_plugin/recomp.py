@@ -1,0 +1,228 @@
+"""Edit a finished take without the model: derive its matte again, or composite it again.
+
+Both work from `data/`, where the render left what the network drew, and from the plate, which must not have changed.
+New files are made beside the old ones and swapped in when all are whole, `take.json` last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from julnet_plugin.errors import MediaError, SettingsError
+from julnet_plugin.matte.document import MatteDocument, load_document, save_document
+from julnet_plugin.matte.spans import find_spans
+from julnet_plugin.pipeline.cropdata import DATA
+from julnet_plugin.pipeline.deliver import write_range
+from julnet_plugin.pipeline.hashing import file_hash, plate_hash
+from julnet_plugin.pipeline.manifest import REPORT, frame_stats, review_rows, to_text, updated_rows
+from julnet_plugin.pipeline.mattefiles import open_matte_sessions
+from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split
+from julnet_plugin.pipeline.patches import MatteMaker, PatchMaker, calibration_of
+from julnet_plugin.pipeline.references import REFERENCES, References
+from julnet_plugin.pipeline.sheet import write_sheet
+from julnet_plugin.pipeline.staging import Staging
+from julnet_plugin.pipeline.takedata import TakeData
+from julnet_plugin.pipeline.workfolder import MANIFEST, locked, write_text
+from julnet_plugin.take import STROKES, frames_of, load_take
+from julnet_plugin.types import DeliveryJob, Take
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from julnet_plugin.interfaces import TakeWriter
+    from julnet_plugin.manager import Manager
+    from julnet_plugin.media.reader import PlateReader
+    from julnet_plugin.types import FrameRange, MediaInfo, ProgressFn
+
+
+def recomposite(take_dir: Path, progress: ProgressFn | None = None) -> Take:
+    """Composite a take again from its stored crops, its `strokes.json` and the plate; every delivery is written anew.
+
+    Args:
+        take_dir: the take folder.
+        progress: called as `progress("deliver", done, total)`; raising from it leaves the take as it was.
+
+    Raises:
+        TakeError: there is no take, or it is damaged or in use.
+        MediaError: the plate or the dub is gone, or is another one than the take was made from.
+        SettingsError: `strokes.json` is damaged.
+    """
+    return _edited(take_dir, None, progress)
+
+
+def rederive_matte(
+    take_dir: Path,
+    settings: Mapping[str, Any] | None = None,
+    progress: ProgressFn | None = None,
+    strokes: Path | None = None,
+) -> Take:
+    """Derive the uncertainty matte from σ again; the files that show it are written anew, no others.
+
+    Args:
+        take_dir: the take folder.
+        settings: `matte.*` and `drive.*` by dotted key, over what `strokes.json` says.
+        progress: called as `progress("deliver", done, total)`; raising from it leaves the take as it was.
+        strokes: a matte document to take the place of the take's `strokes.json`, before `settings`.
+
+    Raises:
+        TakeError: there is no take, or it is damaged or in use.
+        MediaError: the plate is gone, or is another one than the take was made from.
+        SettingsError: a setting is unknown or impossible, or a matte document is damaged.
+    """
+
+    def change(document: MatteDocument) -> MatteDocument:
+        base = document if strokes is None else load_document(strokes)
+        return with_settings(base, settings or {})
+
+    return _edited(take_dir, change, progress)
+
+
+def with_settings(document: MatteDocument, changes: Mapping[str, Any]) -> MatteDocument:
+    """A document with other parameters; strokes and holds stay.
+
+    Raises:
+        SettingsError: a setting is unknown or impossible, or belongs to the render and not to the matte.
+    """
+    from julnet_plugin.config import flattened, load_settings
+
+    changed = flattened(changes)
+    foreign = [key for key in changed if key.partition(".")[0] not in ("matte", "drive")]
+    if foreign:
+        raise SettingsError(
+            f"{foreign[0]} is not a setting of the matte: give matte.* or drive.* settings, or render the take again",
+            key=foreign[0],
+        )
+    drive = {key: value for key, value in document.drive.to_json().items() if value is not None}
+    now = flattened({"matte": document.settings.to_json(), "drive": drive})
+    settings = load_settings({**now, **changed})
+    return replace(document, settings=settings.matte, drive=settings.drive)
+
+
+def _edited(
+    take_dir: Path, change: Callable[[MatteDocument], MatteDocument] | None, progress: ProgressFn | None
+) -> Take:
+    """The one road of both edits: open, derive, write beside, swap in. A change redraws mattes only."""
+    from julnet_plugin.media.reader import open_plate
+
+    take = load_take(Path(take_dir))
+    with locked(take.path):
+        document = _document(take)
+        document = document if change is None else change(document)
+        with open_plate(_plate_of(take)) as plate, Staging(take.path) as staging:
+            manifest = _derive(take, document, plate, staging, progress or _silent, pictures=change is None)
+            staging.swap_in()
+            write_text(take.path / MANIFEST, to_text(manifest))
+    return load_take(take.path)
+
+
+def _derive(
+    take: Take,
+    document: MatteDocument,
+    plate: PlateReader,
+    staging: Staging,
+    progress: ProgressFn,
+    *,
+    pictures: bool,
+) -> dict[str, Any]:
+    """Write the new files into the staging folder; returns the new `take.json`."""
+    from julnet_plugin.config import load_settings
+    from julnet_plugin.manager import make_manager
+    from julnet_plugin.media.colour import DisplayTransform
+
+    manager, frames = make_manager(), frames_of(take)
+    settings = load_settings(take.manifest["job"]["settings"])
+    data = TakeData(take.path, frames, chunk_frames=settings.render.chunk_frames)
+    chunks = split(frames, settings.render.chunk_frames)
+    writers = [_writer(name, manager) for name in dict.fromkeys(take.manifest["request"]["deliver"])]
+    delivery = _delivery_job(take, plate.info, chunks, staging)
+    sessions, whole = (open_sessions(writers, delivery), True) if pictures else open_matte_sessions(writers, delivery)
+
+    def maker(kind: type[PatchMaker]) -> PatchMaker:
+        return kind(
+            data=data,
+            plate=plate,
+            transform=DisplayTransform(plate.info, take.manifest["job"]["colour_space"]),
+            document=document,
+            operators=manager.matte_operators(),
+            calibration=calibration_of(take.manifest["model"]["calibration"]),
+            settings=settings.compose,
+            seed=take.manifest["job"]["seed"],
+        )
+
+    numbers = write_range(maker(PatchMaker if whole else MatteMaker), sessions, chunks, staging.work, progress)
+    files = close_sessions(sessions)
+    save_document(staging.root / STROKES, document)
+    stats = frame_stats(numbers, data.plan, frames, References.load(take.path / DATA / REFERENCES))
+    spans = find_spans(stats, float(plate.info.rate))
+    made_from = file_hash(staging.root / STROKES)
+    manifest = {
+        **take.manifest,
+        "review": review_rows(spans),
+        "comp": {**take.manifest.get("comp", {}), "matte": made_from, **({"picture": made_from} if pictures else {})},
+        "files": {**take.manifest["files"], **files},
+        "frames": updated_rows(take.manifest["frames"], numbers) if pictures else take.manifest["frames"],
+    }
+    write_sheet(staging.root / REPORT, maker(PatchMaker), manifest, stats, spans)
+    return manifest
+
+
+def _document(take: Take) -> MatteDocument:
+    """What a person decided about the take so far; what its render was asked for where the file is gone."""
+    from julnet_plugin.config import load_settings
+
+    path = take.path / STROKES
+    if path.is_file():
+        return load_document(path)
+    settings = load_settings(take.manifest["job"]["settings"])
+    return MatteDocument(settings=settings.matte, drive=settings.drive)
+
+
+def _plate_of(take: Take) -> MediaInfo:
+    """The plate that the take was made from.
+
+    Raises:
+        MediaError: it is gone, or its contents have changed.
+    """
+    from julnet_plugin.media.probe import probe
+
+    made_from = take.manifest["inputs"]["plate"]
+    path = Path(made_from["path"])
+    info = probe(path)
+    if plate_hash(info) != made_from["sha256"]:
+        raise MediaError(
+            f"{path} is not the plate that {take.path.name} was made from any more: put the original file back, or "
+            "render the take again",
+            path,
+        )
+    return info
+
+
+def _writer(name: str, manager: Manager) -> TakeWriter:
+    known = manager.writers()
+    if name not in known:
+        raise SettingsError(
+            f"the take was delivered as {name!r}, which no plugin here writes: install one, or render the take again",
+            key="deliver",
+        )
+    return known[name]
+
+
+def _delivery_job(take: Take, info: MediaInfo, chunks: tuple[FrameRange, ...], staging: Staging) -> DeliveryJob:
+    dub, job = take.manifest["inputs"]["dub"], take.manifest["job"]
+    return DeliveryJob(
+        folder=staging.root,
+        work=staging.work,
+        info=info,
+        frames=frames_of(take),
+        chunks=chunks,
+        dub=Path(dub["path"]),
+        dub_offset_s=job["dub_offset_s"],
+        dub_track=dub["track"],
+    )
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Progress that nobody wants."""
