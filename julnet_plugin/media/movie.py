@@ -50,6 +50,8 @@ def probe_movie(path: Path) -> MediaInfo:
 def _no_picture(container: InputContainer, path: Path) -> str:
     if container.streams.audio:
         return f"{path.name} holds sound but no moving picture; give a movie or an image sequence as the plate"
+    if all(stream.type in ("data", "unknown") for stream in container.streams):
+        return f"nothing in {path.name} can be read: it is cut off or damaged; export or copy it again"
     return f"{path.name} holds no moving picture; give a movie or an image sequence"
 
 
@@ -198,7 +200,7 @@ def _ticks_from_packets(container: InputContainer, stream: VideoStream, path: Pa
     except av.FFmpegError as exc:
         log.debug("%s: %s", path.name, exc)
         whole = False
-    promised = _promised_frames(stream, end) if timed else stream.frames
+    promised = _promised_frames(stream, end) if timed else 0
     if not whole or len(ticks) < promised:
         raise _cut_off(path, len(ticks), max(promised, len(ticks) + 1))
     return ticks if timed else None
@@ -212,7 +214,11 @@ def _promised_frames(stream: VideoStream, end_ticks: int) -> int:
         promised_s = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
         missing_s = promised_s - float(end_ticks * stream.time_base)
         return round(promised_s * stream.average_rate) if missing_s > _SHORTFALL_S else 0
-    return stream.frames if stream.container.format.name == "avi" else 0
+    if stream.container.format.name == "avi" and stream.average_rate and stream.time_base:
+        # Skipped frames are counted in the header, too: compare times, not counts.
+        covered = round(end_ticks * stream.time_base * stream.average_rate)
+        return stream.frames if covered < stream.frames else 0
+    return 0
 
 
 def _ticks_from_frames(path: Path) -> list[int]:

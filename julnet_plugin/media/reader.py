@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 #: How far back to look for a key frame at first; doubled until one is found at or before the wanted frame.
 _LOOK_BACK_S = 0.5
+#: Frames so near the start that decoding up to them is quicker than a seek.
+_NEAR = 8
+#: Containers that stamp only some of their frames: after a seek the stamps in between are guesses.
+_UNSEEKABLE = frozenset({"mpeg", "mpegvideo", "h264", "hevc", "m4v", "mjpeg"})
 
 
 class PlateFrame:
@@ -186,15 +190,6 @@ def _indexed_from(info: MediaInfo, start: int) -> Iterator[tuple[int, av.VideoFr
     An index comes from the frame's time stamp, never from counting after a seek. A frame without a time stamp is
     counted instead, from the start of the file.
     """
-    if start > 0:
-        with _open_stream(info) as (container, stream):
-            first = next(container.decode(stream), None)
-            if first is None:
-                return
-            clock = None if first.pts is None else _Clock(info, stream, first.pts)
-            if clock is not None and (near := _seek(container, stream, clock, start)) is not None:
-                yield from _numbered(clock, near, container.decode(stream))
-                return
     with _open_stream(info) as (container, stream):
         decoded = container.decode(stream)
         first = next(decoded, None)
@@ -203,8 +198,20 @@ def _indexed_from(info: MediaInfo, start: int) -> Iterator[tuple[int, av.VideoFr
         if first.pts is None:
             yield 0, first
             yield from enumerate(decoded, start=1)
-        else:
-            yield from _numbered(_Clock(info, stream, first.pts), first, decoded)
+            return
+        clock = _Clock(info, stream, first.pts)
+        if start < _NEAR or container.format.name in _UNSEEKABLE:
+            yield from _numbered(clock, first, decoded)
+            return
+        near = _seek(container, stream, clock, start)
+        if near is not None:
+            yield from _numbered(clock, near, container.decode(stream))
+            return
+    with _open_stream(info) as (container, stream):  # no key frame was found before it: from the start
+        decoded = container.decode(stream)
+        first = next(decoded, None)
+        if first is not None:
+            yield from _numbered(clock, first, decoded)
 
 
 @contextmanager

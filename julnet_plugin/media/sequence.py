@@ -233,7 +233,9 @@ def decode_picture(path: Path, decoder: VideoCodecContext) -> av.VideoFrame:
         msg = f"{path.name} cannot be read ({reason(exc)}); check the sequence and its permissions"
         raise MediaError(msg, path) from exc
     try:
-        frames = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
+        packet = av.Packet(data)
+        packet.is_keyframe = True  # else FFmpeg's PNG decoder adds the picture before
+        frames = [*decoder.decode(packet), *decoder.decode(None)]
         decoder.flush_buffers()
     except av.FFmpegError as exc:
         frames = []
