@@ -107,6 +107,7 @@ class TrainSettings:
     minutes: float = 60.0  #: time budget; 0 = none. The learning rate falls over it
     max_steps: int = 0  #: step budget; 0 = none. With steps alone a run is repeatable, time being no part of it
     save_every_s: float = 300.0
+    log_every: int = 20  #: steps
     seed: int = 0
     threads: int = 2
     device: str = "auto"  #: auto, cpu, cuda or cuda:N
@@ -122,6 +123,7 @@ class TrainSettings:
         _within("train.minutes", self.minutes, 0, 1e6)
         _within("train.max_steps", self.max_steps, 0, 1e12)
         _within("train.save_every_s", self.save_every_s, 0, 1e6)
+        _within("train.log_every", self.log_every, 1, 1_000_000)
         _within("train.threads", self.threads, 1, 1024)
         _within("train.validate_every", self.validate_every, 0, 1e9)
         _within("train.patience", self.patience, 0, 1e9)

@@ -26,7 +26,7 @@ def fit_lip_basis(clips: Sequence[Clip], codes: int) -> LipBasis:
     motion = np.concatenate([(c.lips - closed_shape(c.lips)).reshape(len(c), -1) for c in clips]).astype(np.float64)
     # The mean is kept: 0 must stay the closed mouth.
     _, singular, components = np.linalg.svd(motion.T @ motion)
-    spread = np.sqrt(singular[:codes] / len(motion))
+    spread = np.maximum(np.sqrt(singular[:codes] / len(motion)), 1e-6)  # lips that never moved are no division by 0
     return LipBasis(components=components[:codes].astype(np.float32), spread=spread.astype(np.float32))
 
 

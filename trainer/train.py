@@ -1,44 +1,86 @@
 """The training loop of a generator: draw, render, weigh the losses, step, average, log, save.
 
 The audio branch has been taught on lip shape before (`lipshape.py`); the generator learns to paint lip shapes, some of
-them true, some of them heard by an encoder that never met the speaker. Time, not steps, is the budget: the learning
-rate falls over it.
+them true, some of them heard by an encoder that never met the speaker. The learning rate falls over the budget, which
+is time, steps, or whichever ends first. With steps alone nothing depends on the clock: a run that is killed and resumed
+ends with the same bits as one that is not.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
 import math
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from julnet_plugin.model.generator import GeneratorOutput
-from julnet_plugin.model.rt import RtGenerator
-from trainer.batches import Batch, Batches
-from trainer.config import LossSettings, TrainSettings
-from trainer.discriminator import PatchDiscriminator
-from trainer.losses import (
-    distribution_matching,
-    error_head_loss,
-    error_map,
-    lsgan_discriminator_loss,
-    lsgan_generator_loss,
-    uncertainty_nll,
-)
-from trainer.perceptual import FeatureNetwork, perceptual_loss
-from trainer.state import Ema, load_state, save_state
+from julnet_plugin.errors import RedubCancelled
+from julnet_plugin.model.engine import choose_device, fast_precision
+from julnet_plugin.pipeline.threads import prefetch
+from trainer.perceptual import FeatureNetwork, to_device
+from trainer.state import Companions, Ema, load_state, read_average, save_state
+from trainer.step import Adversary, generator_optimiser, train_step
+
+if TYPE_CHECKING:
+    from julnet_plugin.model.generator import Generator
+    from julnet_plugin.types import ProgressFn
+    from trainer.batches import Batch, Batches
+    from trainer.config import TrainSettings
 
 log = logging.getLogger(__name__)
 
+STATE = "state.safetensors"
+LOG = "log.jsonl"
+_AHEAD = 2  #: batches drawn while the network is busy
+
+#: Scores of the averaged weights; the one called "score" decides, more is better.
+Validate = Callable[[Mapping[str, Tensor]], dict[str, float]]
+
+
+@dataclass(slots=True)
+class Course:
+    """How far a run has come, and what of it validated best."""
+
+    step: int = 0
+    spent_s: float = 0.0
+    finished: bool = False  #: before its budget was spent, for want of progress
+    best_score: float = -math.inf
+    best_step: int = 0
+    misses: int = 0  #: validations since the best one
+    best: dict[str, Tensor] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """What the state file says of it."""
+        names = ("step", "spent_s", "finished", "best_step", "misses")
+        known = {name: getattr(self, name) for name in names}
+        return known | {"best_score": self.best_score if math.isfinite(self.best_score) else None}
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any], best: dict[str, Tensor]) -> Course:
+        """From a state file."""
+        score = facts.get("best_score")
+        return cls(
+            step=int(facts["step"]),
+            spent_s=float(facts["spent_s"]),
+            finished=bool(facts.get("finished", False)),
+            best_score=-math.inf if score is None else float(score),
+            best_step=int(facts.get("best_step", 0)),
+            misses=int(facts.get("misses", 0)),
+            best=best,
+        )
+
 
 def learning_rate_at(settings: TrainSettings, step: int, spent: float) -> float:
-    """Linear warm-up over steps, then a cosine over the share of the time budget that is spent."""
+    """Linear warm-up over steps, then a cosine over the share of the budget that is spent."""
     optim = settings.optim
     if step < optim.warmup_steps:
         return optim.learning_rate * (step + 1) / optim.warmup_steps
@@ -46,155 +88,157 @@ def learning_rate_at(settings: TrainSettings, step: int, spent: float) -> float:
     return optim.final_rate + (optim.learning_rate - optim.final_rate) * fall
 
 
-def render(net: RtGenerator, batch: Batch) -> GeneratorOutput:
-    """Render a batch: references once a clip, shared by the clip's targets."""
-    references = net.encode_references(batch.refs, batch.ref_lips)
-    frames = len(batch.target) // len(batch.refs)
-    shared = tuple(r.repeat_interleave(frames, dim=0) for r in references)
-    return net.render(batch.target * (1 - batch.mask), batch.mask, batch.lips, shared)
-
-
-def generator_losses(
-    output: GeneratorOutput,
-    batch: Batch,
-    settings: LossSettings,
-    network: FeatureNetwork | None,
-    full: bool,
-) -> dict[str, Tensor]:
-    """Every term of Eq. 14 but the adversarial one, unweighted.
-
-    Args:
-        full: whether the perceptual loss looks at full size this time; it always looks at half size.
-    """
-    weight = batch.mask / batch.mask.mean().clamp(min=1e-6)
-    error = error_map(output.image, batch.target)
-    terms = {
-        "pixel": (error * weight).mean(),
-        "uncertainty": uncertainty_nll(error, output.log_sigma, batch.mask),
-        "error_head": error_head_loss(output.error, error, batch.mask),
-    }
-    if settings.matching > 0:
-        sigma = output.log_sigma.exp()
-        terms["matching"] = distribution_matching(error, sigma, batch.mask, bins=settings.bins)
-    if network is not None and settings.perceptual > 0:
-        terms["perceptual"] = perceptual_loss(network, output.image, batch.target, box=_lip_box(batch), full=full)
-    return terms
-
-
-def total_loss(terms: dict[str, Tensor], settings: LossSettings) -> Tensor:
-    """Eq. 14: the weighted sum."""
-    weights = {
-        "pixel": settings.pixel,
-        "uncertainty": settings.uncertainty,
-        "matching": settings.uncertainty * settings.matching,
-        "error_head": settings.error_head,
-        "adversarial": settings.adversarial,
-        "perceptual": settings.perceptual,
-    }
-    return torch.stack([weights[name] * value for name, value in terms.items()]).sum()
-
-
-def _lip_box(batch: Batch) -> tuple[slice, slice]:
-    """The part of the mouth square in which speech changes most: all but its upper fifth and its sides."""
-    k = batch.target.shape[-1] // 160
-    return slice(92 * k, 188 * k), slice(24 * k, 136 * k)
-
-
-class Adversary:
-    """The patch discriminator and its optimiser, stepped alternately with the generator (Eq. 10 and 11)."""
-
-    def __init__(self, rate: float) -> None:
-        self.net = PatchDiscriminator(3, (32, 64, 128, 128))
-        self.optimiser = torch.optim.Adam(self.net.parameters(), rate, betas=(0.5, 0.999))
-
-    def step(self, fake: Tensor, real: Tensor) -> Tensor:
-        """One discriminator step on detached pictures; returns L_D."""
-        loss = lsgan_discriminator_loss(self.net(real), self.net(fake.detach()))
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
-        return loss.detach()
+def share_spent(settings: TrainSettings, step: int, seconds: float) -> float:
+    """Share of the budget that is spent: of steps or of time, whichever is further; 1 = the run is over."""
+    steps = step / settings.max_steps if settings.max_steps else 0.0
+    return max(steps, seconds / (60 * settings.minutes) if settings.minutes else 0.0)
 
 
 def train(
-    net: RtGenerator,
+    net: Generator,
     batches: Batches,
     network: FeatureNetwork | None,
     settings: TrainSettings,
     run: Path,
+    *,
+    validate: Validate | None = None,
+    progress: ProgressFn | None = None,
 ) -> Ema:
-    """Train until the time budget or the step limit is reached; continue where `run` stopped.
+    """Train until the budget is spent; continue where `run` stopped.
 
     Writes `log.jsonl`, `state.safetensors` and `config.json` into `run`.
 
+    Args:
+        net: is moved to the device and trained in place.
+        batches: what to learn from.
+        network: for the perceptual loss, or None.
+        settings: of this run or stage.
+        run: its folder.
+        validate: scores averaged weights every `settings.validate_every` steps.
+        progress: `progress("train", done, total)` after every step, in thousandths of the budget.
+
+    Returns:
+        The averaged weights; with `validate`, those that scored best.
+
     Raises:
         FloatingPointError: a loss became NaN; the last good state is on disk.
+        RedubCancelled: from `progress`; the state is on disk.
     """
     run.mkdir(parents=True, exist_ok=True)
-    (run / "config.json").write_text(json.dumps(asdict(settings), indent=1))
+    (run / "config.json").write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
+    device = choose_device(settings.device)
+    half = _half(settings, device)
     torch.manual_seed(settings.seed)
-    optim = settings.optim
-    trained = [p for name, p in net.named_parameters() if not name.startswith("audio_encoder.")]
-    optimiser = torch.optim.AdamW(trained, optim.learning_rate, weight_decay=optim.weight_decay, betas=(0.9, 0.99))
-    ema = Ema(net, optim.ema)
-    step, spent_s = 0, 0.0
-    state_file = run / "state.safetensors"
-    if state_file.exists():
-        facts = load_state(state_file, net, ema, optimiser)
-        step, spent_s = int(facts["step"]), float(facts["spent_s"])
-        log.info("continuing at step %d", step)
-    adversary = Adversary(optim.learning_rate) if settings.loss.adversarial > 0 else None
-    started, saved = time.monotonic() - spent_s, time.monotonic()
-    while step < settings.max_steps and (spent := (time.monotonic() - started) / (60 * settings.minutes)) < 1:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate_at(settings, step, spent)
-        terms = train_step(net, batches.draw(step), network, adversary, settings, optimiser, trained, step)
-        ema.update(net)
-        step += 1
-        if step % 20 == 0:
-            _log(run, step, time.monotonic() - started, terms)
-        if time.monotonic() - saved > settings.save_every_s:
-            save_state(state_file, net, ema, optimiser, {"step": step, "spent_s": time.monotonic() - started})
-            saved = time.monotonic()
-    save_state(state_file, net, ema, optimiser, {"step": step, "spent_s": time.monotonic() - started})
+    net.to(device).train()
+    network = None if network is None else to_device(network, device)
+    optimiser = generator_optimiser(net, settings.optim)
+    ema = Ema(net, settings.optim.ema)
+    adversary = Adversary(settings.optim.learning_rate) if settings.loss.adversarial > 0 else None
+    companions: Companions = {}
+    if adversary is not None:
+        adversary.net.to(device)
+        companions = {"adversary": (adversary.net, adversary.optimiser)}
+    course = Course()
+    if (run / STATE).exists():
+        course = Course.of(*load_state(run / STATE, net, ema, optimiser, companions))
+        log.info("continuing at step %d", course.step)
+    _forget_after(run / LOG, course.step)
+    started, saved = time.monotonic() - course.spent_s, time.monotonic()
+
+    def save() -> None:
+        course.spent_s = time.monotonic() - started
+        save_state(run / STATE, net, ema, optimiser, course.facts(), companions, course.best)
+
+    try:
+        with _drawn(batches, course.step) as draws, _board(run, settings) as board:
+            while not course.finished:
+                spent = share_spent(settings, course.step, time.monotonic() - started)
+                if spent >= 1:
+                    break
+                if progress is not None:
+                    progress("train", round(1000 * spent), 1000)
+                for group in optimiser.param_groups:
+                    group["lr"] = learning_rate_at(settings, course.step, spent)
+                torch.manual_seed(_step_seed(settings.seed, course.step))
+                batch = next(draws).to(device)
+                terms, output = train_step(net, batch, network, adversary, settings, optimiser, course.step, half)
+                ema.update(net)
+                course.step += 1
+                if course.step % settings.log_every == 0:
+                    _log(run, course.step, time.monotonic() - started, terms)
+                    board.scalars(course.step, terms)
+                if validate is not None and settings.validate_every and course.step % settings.validate_every == 0:
+                    scores = _judge(course, validate(ema.values), ema, settings.patience)
+                    _log(run, course.step, time.monotonic() - started, scores)
+                    board.scalars(course.step, scores)
+                    board.pictures(course.step, batch, output)
+                if time.monotonic() - saved > settings.save_every_s:
+                    save()
+                    saved = time.monotonic()
+    except RedubCancelled:  # raised between two steps, so what is saved is whole
+        save()
+        raise
+    save()
+    if course.best:
+        ema.values = course.best
     return ema
 
 
-def train_step(
-    net: RtGenerator,
-    batch: Batch,
-    network: FeatureNetwork | None,
-    adversary: Adversary | None,
-    settings: TrainSettings,
-    optimiser: torch.optim.Optimizer,
-    trained: list[nn.Parameter],
-    step: int,
-) -> dict[str, float]:
-    """One step of the generator, and of the discriminator where there is one; returns the unweighted terms."""
-    output = render(net, batch)
-    full = step % settings.loss.perceptual_full_every == 0
-    terms = generator_losses(output, batch, settings.loss, network, full)
-    if adversary is not None:
-        rows, columns = _lip_box(batch)
-        fake, real = output.image[..., rows, columns], batch.target[..., rows, columns]
-        judged = adversary.step(fake, real)
-        terms["adversarial"] = lsgan_generator_loss(adversary.net(fake))
-    loss = total_loss(terms, settings.loss)
-    if not torch.isfinite(loss):
-        msg = (
-            f"the loss became {float(loss)} at step {step}: {', '.join(f'{k} {float(v):g}' for k, v in terms.items())}"
-        )
-        raise FloatingPointError(msg)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(trained, settings.optim.clip_norm)
-    optimiser.step()
-    values = {name: float(value.detach()) for name, value in terms.items()}
-    return values | {"discriminator": float(judged)} if adversary is not None else values
+def is_over(run: Path, settings: TrainSettings) -> bool:
+    """Whether a run has spent its budget, or stopped because it no longer got better."""
+    if not (run / STATE).exists():
+        return False
+    course = Course.of(read_average(run / STATE)[0], {})
+    return course.finished or share_spent(settings, course.step, course.spent_s) >= 1
+
+
+@contextlib.contextmanager
+def _drawn(batches: Batches, first: int) -> Iterator[Iterator[Batch]]:
+    """Batches from a step on, drawn ahead in another thread; they depend on the step alone."""
+    draws = prefetch((batches.draw(step) for step in itertools.count(first)), _AHEAD)
+    try:
+        yield draws
+    finally:
+        draws.close()
+
+
+def _board(run: Path, settings: TrainSettings) -> contextlib.AbstractContextManager[Any]:
+    from trainer.board import NoBoard, TensorBoard
+
+    return TensorBoard(run / "tensorboard") if settings.tensorboard else NoBoard()
+
+
+def _half(settings: TrainSettings, device: torch.device) -> bool:
+    if settings.precision == "auto":
+        return device.type == "cuda" and fast_precision(device) == "bfloat16"
+    return settings.precision == "bfloat16"
+
+
+def _step_seed(seed: int, step: int) -> int:
+    """What dropout draws from in one step: of the step alone, so that a resumed run draws the same."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0]) >> 1
+
+
+def _judge(course: Course, scores: dict[str, float], ema: Ema, patience: int) -> dict[str, float]:
+    if scores["score"] > course.best_score:
+        course.best_score, course.best_step, course.misses = scores["score"], course.step, 0
+        course.best = {k: v.clone() for k, v in ema.values.items()}
+    else:
+        course.misses += 1
+        course.finished = bool(patience) and course.misses >= patience
+    return {f"val_{name}": value for name, value in scores.items()}
+
+
+def _forget_after(path: Path, step: int) -> None:
+    """Drop what a killed run logged after the state that it is resumed from."""
+    if path.exists():
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
 
 
 def _log(run: Path, step: int, seconds: float, terms: dict[str, float]) -> None:
     row: dict[str, Any] = {"step": step, "seconds": round(seconds, 1)} | {k: round(v, 5) for k, v in terms.items()}
-    with (run / "log.jsonl").open("a") as file:
+    with (run / LOG).open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     log.info("%s", row)
