@@ -143,9 +143,11 @@ def private_stdout() -> Iterator[TextIO]:
             return
         os.dup2(2, real)
         try:
-            with os.fdopen(os.dup(keep), "w", encoding="utf-8", errors="backslashreplace") as own:
-                yield own
+            own = os.fdopen(os.dup(keep), "w", encoding="utf-8", errors="backslashreplace")
+            yield own
         finally:
+            with contextlib.suppress(OSError):  # a reader that has gone cannot be told what is left
+                own.close()
             os.dup2(keep, real)
             os.close(keep)
 

@@ -73,7 +73,7 @@ def julnet_matte_operators() -> Sequence[MatteOperator]:  # type: ignore[empty-b
 
 @hookspec
 def julnet_writers() -> Sequence[TakeWriter]:  # type: ignore[empty-body]
-    """Contribute deliveries; `--deliver NAME` chooses among them."""
+    """Contribute ways to write a take to disk; `--deliver NAME` chooses among them."""
 
 
 @hookspec
@@ -83,7 +83,7 @@ def julnet_hosts() -> Sequence[HostEntry]:  # type: ignore[empty-body]
 
 @hookspec
 def julnet_cli_verbs() -> Sequence[CliVerb]:  # type: ignore[empty-body]
-    """Contribute verbs of the `julnet` command."""
+    """Contribute verbs of the `julnet` command; asked at every start, so import late."""
 
 
 @hookspec

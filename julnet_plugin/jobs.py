@@ -11,6 +11,7 @@ from julnet_plugin.requestio import request_from_json
 
 if TYPE_CHECKING:
     from julnet_plugin.manager import Manager
+    from julnet_plugin.types import Take
 
 
 class JobView(Protocol):
@@ -28,9 +29,23 @@ class JobView(Protocol):
 
 def redub(job: JobView, manager: Manager) -> dict[str, Any]:
     """`{"verb": "redub", "request": {…}}`: fields of `RedubRequest`."""
-    take = manager.redub_clip(request_from_json(_object(job, "request")), job.progress)
-    warnings = [str(warning) for warning in take.manifest.get("warnings", [])]
-    return {"take": str(take.path / "take.json"), "files": take.files, "warnings": warnings}
+    return take_values(manager.redub_clip(request_from_json(_object(job, "request")), job.progress))
+
+
+def matte(job: JobView, manager: Manager) -> dict[str, Any]:
+    """`{"verb": "matte", "take": FOLDER, "settings": {…}, "strokes": FILE}`: what `julnet matte` does."""
+    from julnet_plugin.recomp import rederive_matte
+
+    settings = _object(job, "settings") if "settings" in job.values else {}
+    strokes = _path(job, "strokes") if "strokes" in job.values else None
+    return take_values(rederive_matte(_path(job, "take"), settings, job.progress, strokes))
+
+
+def comp(job: JobView, manager: Manager) -> dict[str, Any]:
+    """`{"verb": "comp", "take": FOLDER}`: what `julnet comp` does."""
+    from julnet_plugin.recomp import recomposite
+
+    return take_values(recomposite(_path(job, "take"), job.progress))
 
 
 def probe(job: JobView, manager: Manager) -> dict[str, Any]:
@@ -49,6 +64,12 @@ def plugins(job: JobView, manager: Manager) -> dict[str, Any]:
     return {"plugins": describe(manager)}
 
 
+def take_values(take: Take) -> dict[str, Any]:
+    """A finished take as the fields of a "result" event."""
+    warnings = [str(warning) for warning in take.manifest.get("warnings", [])]
+    return {"take": str(take.path / "take.json"), "files": take.files, "warnings": warnings}
+
+
 def _path(job: JobView, name: str) -> Path:
     value = job.values.get(name)
     if not isinstance(value, str) or not value:
@@ -63,5 +84,11 @@ def _object(job: JobView, name: str) -> Mapping[str, Any]:
     return value
 
 
-JOBS: dict[str, Callable[[JobView, Manager], dict[str, Any]]] = {"redub": redub, "probe": probe, "plugins": plugins}
+JOBS: dict[str, Callable[[JobView, Manager], dict[str, Any]]] = {
+    "redub": redub,
+    "matte": matte,
+    "comp": comp,
+    "probe": probe,
+    "plugins": plugins,
+}
 QUICK = frozenset({"probe", "plugins"})  #: verbs that need not wait for a render

@@ -127,6 +127,8 @@ class Worker:
         request_id, verb = values.get("id"), values.get("verb")
         if isinstance(request_id, bool) or not isinstance(request_id, (int, str)):
             _refuse("a request needs an id that is a number or a text, so that its answers can be told apart")
+        if not isinstance(verb, str):
+            _refuse(f"there is no verb {verb!r}; a verb is a text")
         if verb == "shutdown":
             return {"event": "result", "id": request_id}
         if verb in self._immediate:

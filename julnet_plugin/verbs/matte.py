@@ -20,6 +20,9 @@ class Matte:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument("take", type=Path, metavar="TAKE", help="take folder")
+        parser.add_argument(
+            "--strokes", type=Path, metavar="FILE", help="matte document to use instead of the take's own"
+        )
         add_settings_options(parser)
 
     def run(self, args: argparse.Namespace) -> int:
@@ -27,6 +30,6 @@ class Matte:
         from julnet_plugin.recomp import rederive_matte
 
         with args.console.cancellable():
-            take = rederive_matte(args.take, settings_from(args), progress=args.console.progress)
+            take = rederive_matte(args.take, settings_from(args), args.console.progress, args.strokes)
         show_take(take, args.console)
         return 0

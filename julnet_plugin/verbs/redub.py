@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from julnet_plugin.config import flattened, load_settings, parse_override, read_toml
 from julnet_plugin.errors import RedubCancelled
+from julnet_plugin.jobs import take_values
 from julnet_plugin.types import DELIVERIES, Delivery, RedubRequest, Take
 
 if TYPE_CHECKING:
@@ -137,9 +138,8 @@ def _saying_how_to_resume(request: RedubRequest) -> Iterator[None]:
 
 def show_take(take: Take, console: Console) -> None:
     """Say where a take is and what it holds."""
-    manifest = take.path / "take.json"
-    warnings = [str(warning) for warning in take.manifest.get("warnings", [])]
-    for warning in warnings:
+    values = take_values(take)
+    for warning in values["warnings"]:
         console.note(f"note: {warning}")
     lines = [f"take  {take.path}", *(f"  {kind:<12}{name}" for kind, name in take.files.items())]
-    console.result({"take": str(manifest), "files": take.files, "warnings": warnings}, "\n".join(lines))
+    console.result(values, "\n".join(lines))

@@ -146,18 +146,20 @@ class WorkerProcess:
 
 @pytest.fixture
 def worker(environment: dict[str, str], tmp_path: Path) -> Iterator[WorkerProcess]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "julnet_plugin", "worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=(tmp_path / "worker.log").open("w"),
-        text=True,
-        encoding="utf-8",
-        env=environment,
-        cwd=tmp_path,
-    )
-    running = WorkerProcess(process)
-    assert running.event()["event"] == "ready"
-    yield running
-    process.kill()
-    process.communicate()
+    with (
+        (tmp_path / "worker.log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "julnet_plugin", "worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            cwd=tmp_path,
+        ) as process,
+    ):
+        running = WorkerProcess(process)
+        assert running.event()["event"] == "ready"
+        yield running
+        process.kill()
