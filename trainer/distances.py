@@ -8,6 +8,7 @@ different scales and must never be compared with one another.
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -43,8 +44,26 @@ class PictureDistance(Protocol):
             returns: (B,).
         """
 
+    def compare(self, generated: Sequence[Tensor], truth: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+        """The same, from what `network` made of the pictures: for several masks the network runs once."""
 
-class FeatureDistance:
+
+class _OnFeatures(ABC):
+    """A distance that is a function of a network's features."""
+
+    network: FeatureNetwork
+
+    @torch.no_grad()
+    def __call__(self, generated: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
+        """See `PictureDistance`."""
+        return self.compare(self.network(generated), self.network(truth), mask)
+
+    @abstractmethod
+    def compare(self, generated: Sequence[Tensor], truth: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
+        """See `PictureDistance`."""
+
+
+class FeatureDistance(_OnFeatures):
     """Squared difference of unit-normalised features, summed over channels, averaged over space, summed over taps.
 
     Args:
@@ -62,19 +81,18 @@ class FeatureDistance:
         self.name = name
         self.heads = heads
 
-    @torch.no_grad()
-    def __call__(self, generated: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
+    def compare(self, generated: Sequence[Tensor], truth: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
         """See `PictureDistance`."""
-        total = torch.zeros(len(generated), device=generated.device)
-        for k, (g, t) in enumerate(zip(self.network(generated), self.network(truth), strict=True)):
+        terms = []
+        for k, (g, t) in enumerate(zip(generated, truth, strict=True)):
             difference = (_unit(g.float()) - _unit(t.float())).square()
             if self.heads is not None:
                 difference = difference * self.heads[k].to(difference.device)
-            total = total + spatial_mean(difference.sum(dim=1, keepdim=True), mask)
-        return total
+            terms.append(spatial_mean(difference.sum(dim=1, keepdim=True), mask))
+        return torch.stack(terms).sum(dim=0)
 
 
-class FilterBankDistance:
+class FilterBankDistance(_OnFeatures):
     """Mean absolute difference of the filter bank's maps: the weight-free substitute."""
 
     name = "filterbank-distance"
@@ -82,10 +100,9 @@ class FilterBankDistance:
     def __init__(self) -> None:
         self.network: FeatureNetwork = FilterBank()
 
-    @torch.no_grad()
-    def __call__(self, generated: Tensor, truth: Tensor, mask: Tensor | None = None) -> Tensor:
+    def compare(self, generated: Sequence[Tensor], truth: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
         """See `PictureDistance`."""
-        maps = zip(self.network(generated), self.network(truth), strict=True)
+        maps = zip(generated, truth, strict=True)
         return torch.stack([spatial_mean((g - t).abs().mean(1, keepdim=True), mask) for g, t in maps]).mean(dim=0)
 
 
@@ -185,22 +202,21 @@ def spatial_mean(values: Tensor, mask: Tensor | None) -> Tensor:
     return (values * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3)).clamp(min=1e-12)
 
 
-def pooled_statistics(network: FeatureNetwork, pictures: Tensor, mask: Tensor | None = None) -> Tensor:
+def pooled_statistics(features: Sequence[Tensor], mask: Tensor | None = None) -> Tensor:
     """What a picture is made of, wherever it is in the picture: mean and spread of every feature channel.
 
     Shape:
-        pictures: (B, 3, h, w).
-        mask: (B, 1, h, w).
+        features: of B pictures, as a network gives them.
+        mask: (B, 1, h, w); where to look.
         returns: (B, 2 · all channels).
     """
     parts = []
-    with torch.no_grad():
-        for features in network(pictures):
-            x = features.float()
-            weight = None if mask is None else F.adaptive_avg_pool2d(mask.float(), x.shape[-2:])  # type: ignore[arg-type]
-            mean = _channel_mean(x, weight)
-            spread = (_channel_mean(x.square(), weight) - mean.square()).clamp(min=0).sqrt()
-            parts += [mean, spread]
+    for x in features:
+        x = x.float()
+        weight = None if mask is None else F.adaptive_avg_pool2d(mask.float(), x.shape[-2:])  # type: ignore[arg-type]
+        mean = _channel_mean(x, weight)
+        spread = (_channel_mean(x.square(), weight) - mean.square()).clamp(min=0).sqrt()
+        parts += [mean, spread]
     return torch.cat(parts, dim=1)
 
 

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 import julnet_plugin
 from julnet_plugin.errors import CheckpointError, InputError
-from julnet_plugin.model.checkpoint import load_checkpoint
+from julnet_plugin.model.checkpoint import load_checkpoint, read_info
 from julnet_plugin.model.engine import Engine, load_engine
 from julnet_plugin.model.syncnet import SyncNet
 from trainer.dataset import ClipHeader, read_header
 from trainer.distances import load_distance
 from trainer.evaluation.dubbing import follow_lips, summarise_dubbing
+from trainer.evaluation.following import follow_movie
 from trainer.evaluation.landmarks import CropLandmarks
 from trainer.evaluation.methods import EngineMethod, Method, oracle_paste, reference_paste
 from trainer.evaluation.movies import score_movie
 from trainer.evaluation.reconstruction import Protocol, Results, reconstruct
-from trainer.evaluation.report import write_report
+from trainer.evaluation.report import finite, write_report
 from trainer.evaluation.scores import Judges
 from trainer.evaluation.summary import Table, summarise, summarise_sigma
 from trainer.populations import load_describer
@@ -33,6 +34,7 @@ from trainer.uncertainty_metrics import Calibration
 
 if TYPE_CHECKING:
     from julnet_plugin.interfaces import AudioFeatures
+    from julnet_plugin.manager import Manager
 
 log = logging.getLogger(__name__)
 
@@ -83,32 +85,46 @@ def evaluate_model(args: Namespace) -> tuple[Table, list[Path]]:
 
 
 def evaluate_movie(args: Namespace) -> tuple[Table, list[Path]]:
-    """Any movie against its truth; arguments and result as for `evaluate_model`."""
-    judges = load_judges(args)
+    """Any movie against its truth, its plate or both; arguments and result as for `evaluate_model`."""
     tracker = args.manager.face_tracker("mediapipe")
-    features = None
-    if judges.syncnet is not None:
-        info, _ = load_checkpoint(args.syncnet)
-        features = args.manager.audio_features(info.audio_feature)
-    scores = score_movie(args.movie, args.truth, judges, tracker, features, args.console.progress)
-    methods = summarise(Results(clips=[scores]))
-    whole = float(np.mean(scores.frames["frame.psnr"]))
-    about = {
-        "movie": args.movie.name,
-        "truth": args.truth.name,
-        "frames with a face": scores.count,
-        "PSNR of whole frames": f"{whole:.2f} dB",
-    }
     report: Table = {
         "julnet": julnet_plugin.__version__,
-        "title": "Movie against its truth",
-        "about": about | judge_names(judges),
-        "judges": {"distance": judges.distance.name, "frechet": judges.describer.name},
-        "methods": methods,
-        "whole_frame_psnr": whole,
+        "title": f"{args.movie.name}",
+        "about": {"movie": args.movie.name},
+        "methods": {},
+        "headline": {},
     }
-    report["headline"] = _headline(report)
+    if args.truth is not None:
+        judges = load_judges(args)
+        features = None if judges.syncnet is None else _features_of(args.syncnet, args.manager)
+        scores = score_movie(args.movie, args.truth, judges, tracker, features, args.console.progress)
+        whole = float(np.mean(scores.frames["frame.psnr"]))
+        known = {
+            "truth": args.truth.name,
+            "frames with a face": scores.count,
+            "PSNR of whole frames": f"{whole:.2f} dB",
+        }
+        report |= {
+            "about": report["about"] | known | judge_names(judges),
+            "judges": {"distance": judges.distance.name, "frechet": judges.describer.name},
+            "methods": summarise(Results(clips=[scores])),
+            "whole_frame_psnr": whole,
+        }
+        report["headline"] = _headline(report)
+    if args.plate is not None:
+        dub = args.dub or args.movie
+        report["following"] = follow_movie(args.movie, args.plate, dub, tracker, args.console.progress)
+        report["about"] |= {"plate": args.plate.name, "dub": dub.name}
+        asked = ("drawn_with_dub_loudness", "drawn_with_plate_loudness")
+        report["headline"] |= {k: report["following"][k] for k in asked}
+    report["headline"] = finite(report["headline"])
     return report, write_report(args.output, report)
+
+
+def _features_of(syncnet: Path, manager: Manager) -> AudioFeatures:
+    """The audio features that a SyncNet was trained with."""
+    features: AudioFeatures = manager.audio_features(read_info(syncnet).audio_feature)
+    return features
 
 
 def find_clips(given: Sequence[Path], split: str) -> list[Path]:
@@ -166,7 +182,7 @@ def load_judges(args: Namespace) -> Judges:
         syncnet = network
     return Judges(
         distance=distance,
-        describer=load_describer(args.inception, distance.network, distance.name),
+        describer=load_describer(args.inception, distance.name),
         landmarks=None if args.no_landmarks else CropLandmarks(),
         syncnet=syncnet,
     )
@@ -216,4 +232,4 @@ def _headline(report: Table) -> dict[str, Any]:
     if report.get("uncertainty"):
         pooled = report["uncertainty"]["pooled"]
         found |= {"spearman": pooled["spearman"], "error_share_top10": pooled["error_share_top10"]}
-    return cast("dict[str, Any]", {k: v if v is not None and np.isfinite(v) else None for k, v in found.items()})
+    return cast("dict[str, Any]", finite(found))

@@ -15,7 +15,6 @@ from trainer.distances import pooled_statistics
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from trainer.perceptual import FeatureNetwork
 
 Floats = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
@@ -47,8 +46,14 @@ class Describer(Protocol):
 
     name: str
 
-    def __call__(self, pictures: torch.Tensor) -> Float64:
-        """(B, 3, h, w) RGB in [0, 1] to (B, D)."""
+    def __call__(self, pictures: torch.Tensor, features: Sequence[torch.Tensor]) -> Float64:
+        """Describe pictures.
+
+        Shape:
+            pictures: (B, 3, h, w) RGB in [0, 1].
+            features: what the picture distance's network made of them.
+            returns: (B, D).
+        """
 
 
 class InceptionFile:
@@ -75,31 +80,32 @@ class InceptionFile:
         self._entry: str = entry.name
         self._size = tuple(s for s in entry.shape[2:] if isinstance(s, int))
 
-    def __call__(self, pictures: torch.Tensor) -> Float64:
+    def __call__(self, pictures: torch.Tensor, features: Sequence[torch.Tensor]) -> Float64:
         """See `Describer`."""
         if len(self._size) == 2 and tuple(pictures.shape[2:]) != self._size:
             pictures = torch.nn.functional.interpolate(pictures, self._size, mode="bilinear", align_corners=False)
-        features = self._session.run(None, {self._entry: pictures.numpy().astype(np.float32)})[0]
-        return np.asarray(features, np.float64).reshape(len(pictures), -1)
+        pooled = self._session.run(None, {self._entry: pictures.numpy().astype(np.float32)})[0]
+        return np.asarray(pooled, np.float64).reshape(len(pictures), -1)
 
 
 class PooledFeatures:
-    """The substitute: channel means and spreads of the features that the picture distance uses."""
+    """The substitute: channel means and spreads of the features that the picture distance uses.
 
-    def __init__(self, network: FeatureNetwork, name: str) -> None:
-        self._network = network
-        self.name = name
+    Args:
+        distance_name: of that distance; the Fréchet distance is named after it.
+    """
 
-    def __call__(self, pictures: torch.Tensor) -> Float64:
+    def __init__(self, distance_name: str) -> None:
+        self.name = f"frechet-{distance_name.removesuffix('-distance')}"
+
+    def __call__(self, pictures: torch.Tensor, features: Sequence[torch.Tensor]) -> Float64:
         """See `Describer`."""
-        return pooled_statistics(self._network, pictures).cpu().numpy().astype(np.float64)
+        return pooled_statistics(features).cpu().numpy().astype(np.float64)
 
 
-def load_describer(inception: Path | None, network: FeatureNetwork, distance_name: str) -> Describer:
-    """FID's features where the user has them, else the substitute, named after its network."""
-    if inception is not None:
-        return InceptionFile(inception)
-    return PooledFeatures(network, f"frechet-{distance_name.removesuffix('-distance')}")
+def load_describer(inception: Path | None, distance_name: str) -> Describer:
+    """FID's features where the user has them, else the substitute, named after the picture distance."""
+    return PooledFeatures(distance_name) if inception is None else InceptionFile(inception)
 
 
 def identity_similarity(
@@ -137,12 +143,3 @@ def identity_similarity(
 
 def _unit_rows(x: Float64) -> Float64:
     return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12))
-
-
-def batches(pictures: Sequence[NDArray[np.float32]] | NDArray[np.float32], size: int = 8) -> list[torch.Tensor]:
-    """(T, h, w, 3) arrays as (B, 3, h, w) tensors, `size` frames at a time."""
-    stacked = np.asarray(pictures, np.float32)
-    return [
-        torch.from_numpy(np.ascontiguousarray(stacked[i : i + size])).permute(0, 3, 1, 2)
-        for i in range(0, len(stacked), size)
-    ]

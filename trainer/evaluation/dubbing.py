@@ -1,8 +1,8 @@
 """The dubbing protocol: do the lips follow the new sound, and let go of the old?
 
 A clip is dubbed with another speaker's sound. There is no true picture, so the drawn lips are measured: how far their
-opening goes with the loudness of the dub, and how far with the loudness of the plate's own sound, which they must no
-longer know. With a silent dub the mouth must be closed.
+opening goes with that of the speaker who made the sound, and with its loudness, and how far still with the plate's own
+lips and loudness, which they must no longer know. With a silent dub the mouth must be closed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin.audio.windows import feature_windows
+from julnet_plugin.model.lips import inner_gap
 from trainer.dataset import Clip, ClipHeader, read_clip, read_header
 from trainer.evaluation.blocks import Block
 from trainer.evaluation.landmarks import CropLandmarks
@@ -37,19 +38,21 @@ MIN_FRAMES = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DubScores:
-    """One clip, dubbed with another's sound and with silence; correlations are of lip opening with loudness."""
+    """One clip, dubbed with another's sound and with silence. Correlations are over time; NaN where unknown."""
 
     name: str
     speaker: str
     dub: str  #: name of the clip that gave the sound
     frames: int
-    drawn_with_dub: float
-    drawn_with_plate: float  #: with the loudness of the plate's own sound
-    drawn_with_plate_lips: float  #: with the opening of the plate's own lips
-    drawn_with_dub_at_best_lag: float
-    drawn_with_plate_at_best_lag: float
-    dub_with_plate: float  #: of the two loudnesses: what chance alone gives
-    true_with_own: float  #: the plate's true lips with its own loudness: what a real speaker reaches
+    drawn_with_dub_lips: float  #: opening of the drawn lips with that of the speaker who made the sound
+    drawn_with_plate_lips: float  #: with that of the plate's own lips
+    dub_with_plate_lips: float  #: of those two with each other: what chance alone gives
+    drawn_with_dub_lips_at_best_lag: float
+    drawn_with_plate_lips_at_best_lag: float
+    drawn_with_dub_loudness: float
+    drawn_with_plate_loudness: float
+    dub_with_plate_loudness: float  #: of the two loudnesses with each other
+    true_with_own_loudness: float  #: the plate's true lips with its own loudness: what a real speaker reaches
     silent_opening: float  #: mean opening under silence, 0 = the speaker's closed mouth, 1 = open
     silent_open_frames: float  #: share of frames above `OPEN_SHARE` under silence
 
@@ -85,9 +88,7 @@ def follow_lips(
         if dub is None:
             skipped[clip.header.name] = "there is no clip of another speaker to dub it with"
         elif _loudness_steps(clip) is None or _loudness_steps(dub) is None:
-            skipped[clip.header.name] = (
-                f"neither the clip nor its features {clip.header.features!r} hold loudness"
-            )
+            skipped[clip.header.name] = f"neither the clip nor its features {clip.header.features!r} hold loudness"
         elif not clip.jpeg or len(frames) < MIN_FRAMES:
             skipped[clip.header.name] = f"fewer than {MIN_FRAMES} frames to dub"
         else:
@@ -102,7 +103,7 @@ def summarise_dubbing(scores: Sequence[DubScores]) -> dict[str, Any]:
     names = [n for n in DubScores.__dataclass_fields__ if n not in ("name", "speaker", "dub", "frames")]
     table: dict[str, Any] = {n: _estimate(_over(scores, n)) for n in names}
     table["clips"] = len(scores)
-    table["clips_following_the_dub"] = sum(s.drawn_with_dub > s.drawn_with_plate for s in scores)
+    table["clips_following_the_dub"] = sum(s.drawn_with_dub_lips > s.drawn_with_plate_lips for s in scores)
     return table
 
 
@@ -116,11 +117,10 @@ def frames_to_dub(clip: Clip, dub: Clip | None, seconds: float) -> NDArray[np.in
 
 
 def loudness(clip: Clip, at_s: Float64) -> Float64:
-    """Speech envelope at moments of the clip's sound, in any logarithmic unit."""
+    """Speech envelope at moments of the clip's sound, in any logarithmic unit; NaN where the clip holds none."""
     bands = _loudness_steps(clip)
     if bands is None:
-        msg = f"{clip.header.name} holds no loudness"
-        raise ValueError(msg)
+        return np.full(len(at_s), np.nan)
     centres = (np.arange(len(bands)) + 0.5) * clip.header.feature_step_s
     # A syllable opens the mouth over about 80 ms; the envelope is smoothed to that.
     width = max(1, round(0.08 / clip.header.feature_step_s))
@@ -158,6 +158,7 @@ def _dub(
         return landmarks.aperture(*landmarks(pictures))
 
     drawn, plate, still = opening(spoken.image), opening(spoken.truth), opening(hushed.image)
+    their_lips = np.interp(dub_times[frames] - dub.header.offset_s, dub.times_s, inner_gap(dub.lips))
     own = loudness(clip, clip.times_s[frames] + clip.header.offset_s)
     theirs = loudness(dub, dub_times[frames])
     reach = max(1, round(LAG_S * clip.header.rate))
@@ -167,13 +168,15 @@ def _dub(
         speaker=clip.header.speaker,
         dub=dub.header.name,
         frames=len(frames),
-        drawn_with_dub=correlation(drawn, theirs),
-        drawn_with_plate=correlation(drawn, own),
+        drawn_with_dub_lips=correlation(drawn, their_lips),
         drawn_with_plate_lips=correlation(drawn, plate),
-        drawn_with_dub_at_best_lag=best_correlation(drawn, theirs, reach)[0],
-        drawn_with_plate_at_best_lag=best_correlation(drawn, own, reach)[0],
-        dub_with_plate=correlation(theirs, own),
-        true_with_own=correlation(plate, own),
+        dub_with_plate_lips=correlation(their_lips, plate),
+        drawn_with_dub_lips_at_best_lag=best_correlation(drawn, their_lips, reach)[0],
+        drawn_with_plate_lips_at_best_lag=best_correlation(drawn, plate, reach)[0],
+        drawn_with_dub_loudness=correlation(drawn, theirs),
+        drawn_with_plate_loudness=correlation(drawn, own),
+        dub_with_plate_loudness=correlation(theirs, own),
+        true_with_own_loudness=correlation(plate, own),
         silent_opening=_mean(quiet),
         silent_open_frames=_mean(np.where(np.isfinite(quiet), quiet > OPEN_SHARE, np.nan)),
     )

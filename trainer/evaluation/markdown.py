@@ -37,11 +37,13 @@ INTERVALS = {
     "fitted_widths_on_other_speakers": "with interval widths fitted on the other speakers",
 }
 FOLLOWING = {
-    "drawn_with_dub": "drawn lips with the dub's loudness",
-    "drawn_with_plate": "drawn lips with the plate's own loudness",
+    "drawn_with_dub_lips": "drawn lips with the lips of who made the sound",
     "drawn_with_plate_lips": "drawn lips with the plate's own lips",
-    "dub_with_plate": "the two loudnesses with each other (chance)",
-    "true_with_own": "true lips with their own loudness (a real speaker)",
+    "dub_with_plate_lips": "those two with each other (chance)",
+    "drawn_with_dub_loudness": "drawn lips with the dub's loudness",
+    "drawn_with_plate_loudness": "drawn lips with the plate's own loudness",
+    "dub_with_plate_loudness": "the two loudnesses with each other (chance)",
+    "true_with_own_loudness": "true lips with their own loudness (a real speaker)",
 }
 
 
@@ -55,6 +57,8 @@ def markdown(report: Table, pictures: Sequence[str] = ()) -> str:
         lines += _uncertainty(report["uncertainty"])
     if report.get("dubbing", {}).get("summary"):
         lines += _dubbing(report["dubbing"]["summary"])
+    if report.get("following"):
+        lines += _following(report["following"])
     if report.get("skipped"):
         lines += ["## Not scored", "", *(f"- {name}: {why}" for name, why in report["skipped"].items()), ""]
     lines += [f"![{Path(name).stem}]({name})\n" for name in pictures]
@@ -140,10 +144,24 @@ def _dubbing(d: Table) -> list[str]:
         "",
         f"{d['clips']} clips; {d['clips_following_the_dub']} follow the dub more than the plate.",
         "",
-        *_table(["correlation", "mean over speakers"], [[t, interval(d[k], 3)] for k, t in FOLLOWING.items()]),
+        *_table(["correlation", "mean over speakers"], [[t, interval(d.get(k), 3)] for k, t in FOLLOWING.items()]),
         "",
         f"Under silence the lips are {interval(d['silent_opening'], 2)} open (0 = closed, 1 = open), for the speaker.",
         f"{percent(d['silent_open_frames']['mean'], 1)} of frames count as open.",
+        "",
+    ]
+
+
+def _following(f: Table) -> list[str]:
+    rows = [[title, number(f[key], 3)] for key, title in FOLLOWING.items() if key in f]
+    silent = " The dub is silent, so the mouth should be closed." if f["dub_is_silent"] else ""
+    return [
+        "## Do the lips follow the sound",
+        "",
+        *_table(["correlation of lip opening", f"over {f['frames']} frames"], rows),
+        "",
+        f"The lips are {number(f['mean_opening'], 2)} open on average (0 = the plate's closed mouth, 1 = open).",
+        f"{percent(f['open_frames'], 1)} of frames count as open.{silent}",
         "",
     ]
 

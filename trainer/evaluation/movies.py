@@ -22,7 +22,7 @@ from julnet_plugin.media.reader import open_plate
 from julnet_plugin.types import FrameRange, MediaInfo
 from trainer.evaluation.reconstruction import ProgressFn
 from trainer.evaluation.render import Rendered
-from trainer.evaluation.scores import ClipScores, Judges, describe, score_landmarks, score_pictures, score_sync
+from trainer.evaluation.scores import ClipScores, Judges, score_clip
 from trainer.metrics import psnr
 
 Bytes = NDArray[np.uint8]
@@ -58,16 +58,9 @@ def score_movie(
     landmarks, found = track.over(frames)
     plan = plan_crops(landmarks, found, float(info.rate))
     drawn, whole = _cut_both(movie, truth, plan, frames, progress)
-    scores = ClipScores(movie.name, truth.name, "movie", len(drawn.frames), score_pictures(drawn, judges))
+    audio = None if features is None else _audio_windows(movie, info, drawn.frames, features)
+    scores = score_clip(drawn, movie.name, truth.name, audio, judges)
     scores.frames["frame.psnr"] = whole
-    if judges.landmarks is not None:
-        scores.frames |= score_landmarks(drawn, judges.landmarks)
-    if judges.syncnet is not None and features is not None:
-        windows = _audio_windows(movie, info, drawn.frames, features)
-        if windows is not None:
-            scores.numbers |= score_sync(drawn, windows, judges.syncnet)
-    scores.features, scores.description = describe(drawn, judges, drawn.image)
-    scores.truth_features, scores.truth_description = describe(drawn, judges, drawn.truth)
     return scores
 
 
@@ -94,7 +87,7 @@ def matching(movie: Path, truth: Path) -> MediaInfo:
 
 
 def largest_face(
-    truth: Path, info: MediaInfo, tracker: FaceTracker, progress: ProgressFn | None = None
+    movie: Path, info: MediaInfo, tracker: FaceTracker, progress: ProgressFn | None = None
 ) -> tuple[FaceTrack, FrameRange]:
     """The face that fills most of the movie, and the frames of its shot.
 
@@ -105,12 +98,12 @@ def largest_face(
 
     if info.frame_count > MAX_FRAMES:
         info_s = info.frame_count / float(info.rate)
-        msg = f"{truth.name} is {info_s:.0f} s long; give clips of at most {MAX_FRAMES} frames, cut where needed"
+        msg = f"{movie.name} is {info_s:.0f} s long; give clips of at most {MAX_FRAMES} frames, cut where needed"
         raise InputError(msg)
-    with open_plate(info) as reader:
+    with open_plate(movie) as reader:
         tracking = track_plate(((f.index, _to_8_bit(f.rgb)) for f in reader.frames()), info, tracker, progress=progress)
     if not tracking.tracks:
-        msg = f"no face was found in {truth.name}; give a clip that shows one"
+        msg = f"no face was found in {movie.name}; give a clip that shows one"
         raise NoFaceFoundError(msg)
     best = max(tracking.tracks, key=lambda t: int(t.found.sum()) * t.typical("mouth_px") ** 2)
     return best, best.frames

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from julnet_plugin.face.crop import mouth_square
 from julnet_plugin.face.lips import LIPS, interocular_px
 from trainer import metrics
+from trainer.distances import pooled_statistics
 from trainer.evaluation.landmarks import CropLandmarks
 
 if TYPE_CHECKING:
@@ -59,28 +60,49 @@ class ClipScores:
     truth_description: Float64 | None = None
 
 
-def score_pictures(drawn: Rendered, judges: Judges) -> dict[str, Float64]:
-    """Per-frame picture scores in the mouth square and in the mask."""
+def score_pictures(drawn: Rendered, judges: Judges) -> ClipScores:
+    """Per-frame picture scores in the mouth square and in the mask, and what sets of pictures are compared by."""
     square = mouth_square(drawn.size)
-    found: dict[str, list[Float64]] = {}
-    for part in _parts(len(drawn.frames)):
-        image, truth = (_floats(x[part])[:, square[0], square[1]] for x in (drawn.image, drawn.truth))
-        mask = drawn.mask[part][:, square[0], square[1]].astype(np.float64)
-        a, b = _tensor(image), _tensor(truth)
-        m = torch.from_numpy(mask).float()[:, None]
-        scores = {
-            "square.psnr": metrics.psnr(image, truth),
-            "square.ssim": metrics.ssim(image, truth),
-            "square.distance": judges.distance(a, b).numpy(),
-            "mask.psnr": metrics.psnr(image, truth, mask),
-            "mask.ssim": metrics.ssim(image, truth, mask),
-            "mask.distance": judges.distance(a, b, m).numpy(),
-        }
-        for name, values in scores.items():
-            found.setdefault(name, []).append(np.asarray(values, np.float64))
-    result = {name: np.concatenate(values) for name, values in found.items()}
-    result["mask.flicker"] = _flicker(drawn, square)
-    return result
+    parts = [_score_part(drawn, square, part, judges) for part in _parts(len(drawn.frames))]
+
+    def together(name: str) -> Float64:
+        return np.concatenate([p[name] for p in parts])
+
+    return ClipScores(
+        name="",
+        speaker="",
+        method=drawn.method,
+        count=len(drawn.frames),
+        frames={n: together(n) for n in parts[0] if n.startswith(("square.", "mask."))}
+        | {"mask.flicker": _flicker(drawn, square)},
+        features=together("features"),
+        truth_features=together("truth_features"),
+        description=together("description").mean(axis=0),
+        truth_description=together("truth_description").mean(axis=0),
+    )
+
+
+@torch.inference_mode()
+def _score_part(drawn: Rendered, square: tuple[slice, slice], part: slice, judges: Judges) -> dict[str, Float64]:
+    """Some frames; every network runs once on each picture."""
+    image, truth = (_floats(x[part])[:, square[0], square[1]] for x in (drawn.image, drawn.truth))
+    mask = drawn.mask[part][:, square[0], square[1]].astype(np.float64)
+    made, true, inside = _tensor(image), _tensor(truth), torch.from_numpy(mask).float()[:, None]
+    distance = judges.distance
+    made_features, true_features = distance.network(made), distance.network(true)
+    scores: dict[str, Any] = {
+        "square.psnr": metrics.psnr(image, truth),
+        "square.ssim": metrics.ssim(image, truth),
+        "square.distance": distance.compare(made_features, true_features).numpy(),
+        "mask.psnr": metrics.psnr(image, truth, mask),
+        "mask.ssim": metrics.ssim(image, truth, mask),
+        "mask.distance": distance.compare(made_features, true_features, inside).numpy(),
+        "features": judges.describer(made, made_features),
+        "truth_features": judges.describer(true, true_features),
+        "description": pooled_statistics(made_features, inside).numpy(),
+        "truth_description": pooled_statistics(true_features, inside).numpy(),
+    }
+    return {name: np.asarray(values, np.float64) for name, values in scores.items()}
 
 
 def score_landmarks(drawn: Rendered, landmarks: CropLandmarks) -> dict[str, Float64]:
@@ -115,33 +137,18 @@ def score_sync(drawn: Rendered, audio: Float32, syncnet: SyncNet) -> dict[str, f
     return numbers
 
 
-def describe(drawn: Rendered, judges: Judges, pictures: Bytes) -> tuple[Float64, Float64]:
-    """Features of the square for the Fréchet distance (K, D), and the masked region's mean description (D',)."""
-    from trainer.distances import pooled_statistics
-
-    square = mouth_square(drawn.size)
-    features, descriptions = [], []
-    for part in _parts(len(pictures)):
-        cut = _tensor(_floats(pictures[part])[:, square[0], square[1]])
-        mask = torch.from_numpy(drawn.mask[part][:, square[0], square[1]]).float()[:, None]
-        features.append(judges.describer(cut))
-        descriptions.append(pooled_statistics(judges.distance.network, cut, mask).numpy())
-    return np.concatenate(features), np.concatenate(descriptions).mean(axis=0, dtype=np.float64)
-
-
-def score_clip(drawn: Rendered, name: str, speaker: str, audio: Float32, judges: Judges) -> ClipScores:
+def score_clip(drawn: Rendered, name: str, speaker: str, audio: Float32 | None, judges: Judges) -> ClipScores:
     """All scores of one drawn clip.
 
     Shape:
-        audio: (K, 21, D) one window a drawn frame.
+        audio: (K, 21, D) one window a drawn frame; None leaves sync out.
     """
-    scores = ClipScores(name, speaker, drawn.method, len(drawn.frames), score_pictures(drawn, judges))
+    scores = score_pictures(drawn, judges)
+    scores.name, scores.speaker = name, speaker
     if judges.landmarks is not None:
         scores.frames |= score_landmarks(drawn, judges.landmarks)
-    if judges.syncnet is not None:
+    if judges.syncnet is not None and audio is not None:
         scores.numbers |= score_sync(drawn, audio, judges.syncnet)
-    scores.features, scores.description = describe(drawn, judges, drawn.image)
-    scores.truth_features, scores.truth_description = describe(drawn, judges, drawn.truth)
     return scores
 
 

@@ -26,6 +26,8 @@ class Evaluate:
         what.add_argument("--split", default="val", metavar="val|train|all", help="which clips of a folder")
         what.add_argument("--movie", type=Path, metavar="FILE", help="instead of a model: a movie that a system made")
         what.add_argument("--truth", type=Path, metavar="FILE", help="the movie's ground truth, the same frames")
+        what.add_argument("--plate", type=Path, metavar="FILE", help="the plate that --movie was made from")
+        what.add_argument("--dub", type=Path, metavar="FILE", help="the movie's new sound, unless it is its own")
         what.add_argument("--seconds", type=float, metavar="S", help="at most so much of each clip, from its middle")
         versus = parser.add_argument_group("what to compare with")
         versus.add_argument(
@@ -66,11 +68,11 @@ class Evaluate:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse combinations that mean nothing, before anything heavy is loaded."""
-    if bool(args.movie) != bool(args.truth):
-        msg = "a movie is scored against its truth; give both --movie and --truth"
+    if bool(args.movie) != bool(args.truth or args.plate):
+        msg = "a movie is scored against its truth or its plate; give --movie with --truth or --plate"
         raise InputError(msg)
     if bool(args.movie) == bool(args.model):
-        msg = "nothing to score, or too much; give either MODEL with --data, or --movie with --truth"
+        msg = "nothing to score, or too much; give either MODEL with --data, or --movie with --truth or --plate"
         raise InputError(msg)
     if args.model and not args.data:
         msg = "a model is scored on prepared footage; give --data, a folder that `julnet prepare` wrote"
