@@ -108,7 +108,7 @@ def _plan(job: Job, folder: WorkFolder, dub_duration_s: float, progress: Progres
 def _references(job: Job, plate: PlateReader, shots: ShotPlan, path: Path) -> References:
     """The reference crops of every shot."""
     if not path.exists():
-        cut_references(job, plate, shots.plan, choose_frames(job, shots.choices)).save(path)
+        cut_references(job, plate, shots.plan, shots.choices, choose_frames(job, shots.choices)).save(path)
     return References.load(path)
 
 

@@ -39,6 +39,10 @@ class ReferenceCrops(Protocol):
         """(N, h, w, 3) display RGB."""
         ...
 
+    def lips_of(self, shot: int) -> Float32:
+        """(N + 1, 48, 3) lips of the references and, last, the shot's closed mouth, in face units."""
+        ...
+
 
 @dataclass(slots=True)
 class _Waiting:
@@ -114,7 +118,7 @@ class Painter:
             return
         shot = int(self.plan.shot[waiting.positions[0]])
         if shot != self._shot:
-            self.engine.set_references(self.references.of_shot(shot))
+            self.engine.set_references(self.references.of_shot(shot), self.references.lips_of(shot))
             self._shot = shot
         mask = np.stack([painted(self.plan.region[p], self.size) for p in waiting.positions])
         masked = np.stack(waiting.crops) * (1 - mask[..., None])

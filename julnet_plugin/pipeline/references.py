@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import SettingsError
+from julnet_plugin.face.crop import fit_poses
+from julnet_plugin.model.lips import SHAPE_POINTS, closed_shape, inner_gap
 from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from julnet_plugin.compose.paste import DisplayTransform
     from julnet_plugin.face.speaker import Choice
+    from julnet_plugin.face.tracks import FaceTrack
     from julnet_plugin.media.reader import PlateReader
     from julnet_plugin.pipeline.cropdata import Plan
     from julnet_plugin.pipeline.inputs import Job
@@ -24,23 +27,36 @@ if TYPE_CHECKING:
 Float32 = NDArray[np.float32]
 
 REFERENCES = "references.npz"
+_CLOSED_FROM = 2000  #: frames of a long shot that are enough to know its closed mouth
 
 
 class References:
-    """Reference crops by shot, 16 bits a channel.
+    """Reference crops by shot, 16 bits a channel; a shot's rows go from the most closed mouth to the most open.
 
     Args:
         shots: shot of each row.
         frames: plate frame of each row.
         images: (rows, h, w, 3) uint16 display RGB.
+        lips: (rows, 2, 48, 3) the row's lips and its shot's closed mouth, in face units.
     """
 
-    def __init__(self, shots: NDArray[np.int64], frames: NDArray[np.int64], images: NDArray[np.uint16]) -> None:
-        self.shots, self.frames, self.images = shots, frames, images
+    def __init__(
+        self,
+        shots: NDArray[np.int64],
+        frames: NDArray[np.int64],
+        images: NDArray[np.uint16],
+        lips: Float32,
+    ) -> None:
+        self.shots, self.frames, self.images, self.lips = shots, frames, images, lips
 
     def of_shot(self, shot: int) -> Float32:
         """(N, h, w, 3) float32 display RGB."""
         return np.asarray(self.images[self.shots == shot] / np.float32(65535), np.float32)
+
+    def lips_of(self, shot: int) -> Float32:
+        """(N + 1, 48, 3): the lips of the references and, last, the shot's closed mouth."""
+        lips = self.lips[self.shots == shot]
+        return np.concatenate([lips[:, 0], lips[:1, 1]])
 
     def frames_of(self, shot: int) -> list[int]:
         """Plate frames of one shot's references, as chosen."""
@@ -48,7 +64,7 @@ class References:
 
     def save(self, path: Path) -> None:
         """Keep them with the take."""
-        write_arrays(path, {"shots": self.shots, "frames": self.frames, "images": self.images})
+        write_arrays(path, {"shots": self.shots, "frames": self.frames, "images": self.images, "lips": self.lips})
 
     @classmethod
     def load(cls, path: Path) -> References:
@@ -57,8 +73,8 @@ class References:
         Raises:
             TakeError: the file is missing or damaged.
         """
-        arrays = read_arrays(path, ("shots", "frames", "images"))
-        return cls(arrays["shots"], arrays["frames"], arrays["images"])
+        arrays = read_arrays(path, ("shots", "frames", "images", "lips"))
+        return cls(arrays["shots"], arrays["frames"], arrays["images"], arrays["lips"])
 
 
 def choose_frames(job: Job, choices: Sequence[Choice]) -> dict[int, list[int]]:
@@ -83,19 +99,53 @@ def choose_frames(job: Job, choices: Sequence[Choice]) -> dict[int, list[int]]:
     return dict.fromkeys(tracks, filled)
 
 
-def cut_references(job: Job, plate: PlateReader, plan: Plan, chosen: dict[int, list[int]]) -> References:
-    """Read the chosen frames and cut their crops."""
+def cut_references(
+    job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: dict[int, list[int]]
+) -> References:
+    """Read the chosen frames, cut their crops and measure their lips."""
     size = job.engine.info.crop_size
     crops: dict[int, NDArray[np.uint16]] = {}
     for frame in sorted({frame for frames in chosen.values() for frame in frames}):
         affine = plan.plate_from_crop[frame - job.frames.start]
         crop = display_crop(plate.frame(frame).rgb, job.transform, affine, size)
         crops[frame] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
-    rows = [(shot, frame) for shot, frames in sorted(chosen.items()) for frame in frames]
-    images = np.stack([crops[frame] for _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16)
+    tracks = {choice.shot: choice.track for choice in choices if choice.track is not None}
+    rows, lips = [], []
+    for shot, frames in sorted(chosen.items()):
+        shapes = reference_lips(tracks, shot, frames)
+        for k in np.argsort(inner_gap(shapes[:-1]), kind="stable"):
+            rows.append((shot, frames[k]))
+            lips.append(np.stack([shapes[k], shapes[-1]]))
     return References(
-        np.array([shot for shot, _ in rows], np.int64), np.array([frame for _, frame in rows], np.int64), images
+        np.array([shot for shot, _ in rows], np.int64),
+        np.array([frame for _, frame in rows], np.int64),
+        np.stack([crops[frame] for _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16),
+        np.stack(lips) if lips else np.zeros((0, 2, len(SHAPE_POINTS), 3), np.float32),
     )
+
+
+def reference_lips(tracks: Mapping[int, FaceTrack], shot: int, frames: Sequence[int]) -> Float32:
+    """The lips of some frames and, last, the closed mouth of a shot's face, in face units. (len(frames) + 1, 48, 3).
+
+    Args:
+        tracks: the face in every shot; a user's reference may lie in another shot than the one it serves.
+        shot: whose closed mouth.
+        frames: plate frames that show the face.
+    """
+    track = tracks[shot]
+    seen = np.flatnonzero(track.found)
+    some = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _CLOSED_FROM)).astype(int))]
+    closed = closed_shape(_lips(track.landmarks[some]))
+    shapes = [closed]
+    for frame in frames:
+        owner = next((t for t in (track, *tracks.values()) if t.row(frame) is not None), track)
+        row = owner.row(frame)
+        shapes.insert(-1, _lips(owner.landmarks[[row]])[0] if row is not None else closed)
+    return np.stack(shapes).astype(np.float32)
+
+
+def _lips(landmarks: NDArray[np.floating[Any]]) -> Float32:
+    return fit_poses(landmarks).to_face(landmarks[:, list(SHAPE_POINTS)])
 
 
 def display_crop(
