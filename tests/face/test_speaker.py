@@ -74,7 +74,13 @@ def test_without_sound_the_moving_mouth_is_taken() -> None:
 def test_when_nobody_speaks_the_largest_face_is_taken() -> None:
     both = clip(face(0, 200, STILL), face(1, 700, STILL[::-1], size=90))
     assert index_of(both, "auto", SPEECH) == 1
-    assert "largest of 2" in choose_track(both)[0].why
+    assert "the largest; 2 faces are there" in choose_track(both)[0].why
+
+
+def test_when_all_talk_and_there_is_no_sound_the_largest_is_taken() -> None:
+    both = clip(face(0, 200, SPEECH), face(1, 700, CHATTER, size=90))
+    assert index_of(both, "auto") == 1
+    assert index_of(both, "auto", np.zeros(120)) == 1
 
 
 def test_somebody_passing_by_is_not_taken() -> None:
@@ -156,7 +162,22 @@ def test_faces_are_described_by_where_they_are() -> None:
 def test_the_envelope_is_loud_where_the_sound_is() -> None:
     rate = 16000
     samples = np.zeros(2 * rate, np.float32)
-    samples[rate // 2 : rate] = 0.5 * np.sin(np.arange(rate // 2) * 0.3)
+    samples[rate // 2 : rate] = 0.5 * np.sin(np.arange(rate // 2) * 2 * np.pi * 900 / rate)
     levels = speech_envelope(samples, rate, [-3.0, 0.25, 0.75, 1.25, 9.0])
-    assert levels[2] == pytest.approx(np.log10(0.125), abs=0.01)
-    assert levels[[0, 1, 3, 4]] == pytest.approx(-6.0)
+    assert levels[2] == pytest.approx(0.125**0.25, rel=0.02)
+    assert np.abs(levels[[0, 1, 3, 4]]).max() < 0.01
+
+
+def test_hum_and_hiss_are_not_speech() -> None:
+    rate, clock = 16000, np.arange(16000) / 16000
+    hum, vowel, hiss = (0.5 * np.sin(2 * np.pi * hz * clock) for hz in (50, 800, 7000))
+    levels = [float(speech_envelope(sound, rate, [0.5])[0]) for sound in (hum, vowel, hiss)]
+    assert max(levels[0], levels[2]) < 0.4 * levels[1]
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100])
+def test_long_sound_gives_what_short_sound_gives_and_none_is_silent(rate: int) -> None:
+    samples = np.random.default_rng(0).normal(size=rate * 30).astype(np.float32)
+    late = speech_envelope(samples, rate, [25.0, 26.0])
+    assert speech_envelope(samples[rate * 24 :], rate, [1.0, 2.0]) == pytest.approx(late, rel=0.02)
+    assert speech_envelope(samples[:0], rate, [0.0, 1.0]).tolist() == [0.0, 0.0]
