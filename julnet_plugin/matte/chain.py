@@ -28,7 +28,10 @@ Float32 = NDArray[np.float32]
 
 
 class MatteSource(Protocol):
-    """Where the chain gets a take's maps from; any frame of the plate may be asked for, in any order."""
+    """Where the chain gets a take's maps from; any frame of the plate may be asked for, in any order.
+
+    A source may also have a `follow.Follower` named `follow`: painted strokes then go with the lips.
+    """
 
     def sigma(self, frame: int) -> FloatArray | None:
         """(h, w) expected |error| in display values; None where the frame passes through."""
@@ -127,7 +130,7 @@ class MatteChain:
         self._operators = sorted(builtin_operators() if operators is None else operators, key=lambda o: o.order)
         self._calibrate = calibrate
         self._cache = _Recent(cache_frames)
-        self._masks = MaskCache()
+        self._masks = MaskCache(follow=getattr(source, "follow", None))
         self._levels: dict[tuple[int, int], tuple[float, float]] = {}
 
     def expected_error(self, frame: int) -> Float32 | None:

@@ -13,6 +13,7 @@ from julnet_plugin.face.crop import CROP_W
 from julnet_plugin.types import Rect
 
 if TYPE_CHECKING:
+    from julnet_plugin.matte.follow import Follower
     from julnet_plugin.matte.strokes import Stroke
 
 Float32 = NDArray[np.float32]
@@ -53,18 +54,24 @@ class MaskCache:
 
     Args:
         size: most masks kept.
+        follow: carries strokes along with the face; None leaves them where they are in the crop.
     """
 
-    def __init__(self, size: int = 96) -> None:
+    def __init__(self, size: int = 96, follow: Follower | None = None) -> None:
         self._size = size
+        self._follow = follow
         self._known: OrderedDict[tuple[int, int, tuple[int, ...]], tuple[Stroke, Rect | None, Float32]] = OrderedDict()
+
+    def points(self, stroke: Stroke, frame: int) -> Float64:
+        """(P, 3) x, y, pressure of a stroke on a frame."""
+        return stroke.points_at(frame, self._follow)
 
     def mask(self, stroke: Stroke, frame: int, shape: tuple[int, ...]) -> tuple[Rect | None, Float32]:
         """(bounds, mask inside them) of a stroke on a frame, on a map of (h, w)."""
-        key = _key(stroke, frame, shape)
+        key = self._key(stroke, frame, shape)
         known = self._known.get(key)
         if known is None or known[0] is not stroke:
-            points = stroke.points_at(frame)
+            points = self.points(stroke, frame)
             rect = bounds(points, stroke.size_px, shape)
             mask = (
                 np.zeros((0, 0), np.float32)
@@ -85,7 +92,7 @@ class MaskCache:
             shape: (h, w) of the map.
         """
         before, mask = self.mask(old, frame, shape)
-        points = new.points_at(frame)
+        points = self.points(new, frame)
         rect = bounds(points, new.size_px, shape)
         if before is None or rect is None:
             return
@@ -94,7 +101,11 @@ class MaskCache:
         whole[y : y + before.height, x : x + before.width] = mask
         added = points[len(old.shapes[0].points) - 1 :]
         _draw(whole, rect, added, new.size_px, new.hardness, shape[1])
-        self._put(_key(new, frame, shape), new, rect, whole)
+        self._put(self._key(new, frame, shape), new, rect, whole)
+
+    def _key(self, stroke: Stroke, frame: int, shape: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
+        """A stroke with one shape looks alike on every frame, unless it follows the face."""
+        return id(stroke), -1 if self._follow is None and len(stroke.shapes) == 1 else frame, shape
 
     def _put(
         self, key: tuple[int, int, tuple[int, ...]], stroke: Stroke, rect: Rect | None, mask: Float32
@@ -103,11 +114,6 @@ class MaskCache:
         if len(self._known) > self._size:
             self._known.popitem(last=False)
         return self._known[key]
-
-
-def _key(stroke: Stroke, frame: int, shape: tuple[int, ...]) -> tuple[int, int, tuple[int, ...]]:
-    """A stroke with one shape looks alike on every frame."""
-    return id(stroke), frame if len(stroke.shapes) > 1 else -1, shape
 
 
 def _draw(mask: Float32, window: Rect, points: Float64, size_px: float, hardness: float, width: int) -> None:

@@ -130,7 +130,7 @@ class StrokeCanvas:
         """Map pixels that a stroke touches; without its first points where an edit kept those."""
         if stroke.weight_at(self._frame) <= 0:
             return None
-        points = stroke.points_at(self._frame)
+        points = self._masks.points(stroke, self._frame)
         return bounds(points[max(min(kept, len(points)) - 1, 0) :], stroke.size_px, self._base.shape)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import SettingsError
+from julnet_plugin.matte.follow import Follower
 from julnet_plugin.matte.jsonio import Reader, shortened
 
 StrokeKind = Literal["add", "subtract", "smooth", "clone"]
@@ -63,16 +64,17 @@ class Stroke:
         fall = (self.stop - frame) / (self.fade_out + 1)
         return self.opacity * min(rise, fall, 1.0)
 
-    def points_at(self, frame: int) -> NDArray[np.float64]:
-        """(P, 3) x, y, pressure on a frame."""
+    def points_at(self, frame: int, follow: Follower | None = None) -> NDArray[np.float64]:
+        """(P, 3) x, y, pressure on a frame; `follow` takes each shape from its own frame there."""
         shapes = self.shapes
         after = next((i for i, shape in enumerate(shapes) if shape.frame >= frame), len(shapes) - 1)
-        if after == 0 or shapes[after].frame <= frame:
-            return np.array(shapes[after].points, np.float64)
+        last = shapes[after]
+        if after == 0 or last.frame <= frame:
+            return _carried(np.array(last.points, np.float64), last.frame, frame, follow)
         before = shapes[after - 1]
-        x = (frame - before.frame) / (shapes[after].frame - before.frame)
-        a, b = _matched(before.points, shapes[after].points)
-        return np.asarray(a * (1 - x) + b * x)
+        x = (frame - before.frame) / (last.frame - before.frame)
+        a, b = _matched(before.points, last.points)
+        return _carried(a, before.frame, frame, follow) * (1 - x) + _carried(b, last.frame, frame, follow) * x
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -136,6 +138,13 @@ def _read_point(value: Any) -> Point:
         msg = f"a stroke's point {shortened(value)} lies outside the crop or its pressure outside 0 to 1; mend it"
         raise SettingsError(msg, key="points")
     return float(x), float(y), float(pressure)
+
+
+def _carried(points: NDArray[np.float64], source: int, target: int, follow: Follower | None) -> NDArray[np.float64]:
+    """Points with their pressure, moved from one frame to another."""
+    if follow is None or source == target:
+        return points
+    return np.column_stack([follow(points[:, :2], source, target), points[:, 2]])
 
 
 @lru_cache(maxsize=256)

@@ -74,7 +74,7 @@ def layers_of(seed=0, coverage=None, size=CROP, **more):
 
 
 @pytest.mark.parametrize("name", DTYPES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 1000),
     cx=st.floats(-40, W + 40),

@@ -38,7 +38,7 @@ def test_gamma_above_one_lifts_the_middle_and_keeps_the_ends():
     np.testing.assert_allclose(lifted, np.sqrt(plain), atol=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_the_matte_stays_between_0_and_1_whatever_the_parameters(data):
     values = {name: data.draw(st.floats(p.low, p.high), name) for name, p in PARAMETERS.items()}

@@ -89,7 +89,7 @@ def test_saving_and_loading_gives_the_same_document(document):
     assert parse_document(json.dumps(document.to_json())) == document
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=25)
 @given(document=documents())
 def test_a_file_on_disk_gives_the_same_document(document, tmp_path):
     save_document(tmp_path / "strokes.json", document)
@@ -193,7 +193,7 @@ def with_replaced(value, path, new):
     return copy
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(document=documents(), new=json_values, data=st.data())
 def test_a_document_with_anything_anywhere_opens_or_is_refused_in_one_sentence(document, new, data):
     values = json.loads(json.dumps(document.to_json()))
@@ -201,7 +201,7 @@ def test_a_document_with_anything_anywhere_opens_or_is_refused_in_one_sentence(d
     opens_or_refuses(json.dumps(damaged))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(document=documents(), start=st.integers(0, 4000), length=st.integers(0, 40), junk=st.binary(max_size=20))
 def test_a_document_with_damaged_bytes_opens_or_is_refused_in_one_sentence(document, start, length, junk):
     data = json.dumps(document.to_json()).encode()

@@ -82,7 +82,7 @@ def test_a_clone_of_a_frame_without_a_matte_does_nothing():
     np.testing.assert_array_equal(paint(noisy, [stroke(kind="clone", clone_offset=-3)], 5, clone=lambda _: None), noisy)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(strokes=st.lists(any_stroke, max_size=4))
 def test_painting_keeps_the_matte_between_0_and_1_and_the_base_untouched(strokes):
     automatic = base()
@@ -93,7 +93,7 @@ def test_painting_keeps_the_matte_between_0_and_1_and_the_base_untouched(strokes
     np.testing.assert_array_equal(automatic, before)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(strokes=st.lists(any_stroke, max_size=4), x=st.integers(0, 100), y=st.integers(0, 140))
 def test_a_window_painted_alone_equals_that_part_of_the_whole(strokes, x, y):
     window = Rect(x0=x, y0=y, x1=x + 60, y1=y + 68)
@@ -102,7 +102,7 @@ def test_a_window_painted_alone_equals_that_part_of_the_whole(strokes, x, y):
     np.testing.assert_allclose(part, whole[window.slices], atol=2e-6)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(before=st.lists(any_stroke, max_size=3), after=st.lists(any_stroke, max_size=3), data=st.data())
 def test_a_canvas_after_any_edit_equals_a_fresh_one(before, after, data):
     """Edits keep, drop, add and reorder strokes; only dirty tiles are repainted, and yet nothing stale is left."""
@@ -113,7 +113,7 @@ def test_a_canvas_after_any_edit_equals_a_fresh_one(before, after, data):
         np.testing.assert_allclose(canvas.matte, paint(base(), strokes, 0, clone=lambda _: base(1)), atol=2e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(drawn=st.lists(points, min_size=1, max_size=8), kind=st.sampled_from(STROKE_KINDS))
 def test_a_stroke_drawn_dab_by_dab_equals_the_finished_stroke(drawn, kind):
     canvas = StrokeCanvas(base(), [], 0, clone=lambda _: base(1))
