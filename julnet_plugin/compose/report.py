@@ -23,7 +23,7 @@ from julnet_plugin.types import Patch, Rect
 
 if TYPE_CHECKING:
     from julnet_plugin.compose.paste import DisplayTransform
-    from julnet_plugin.types import PixelArray
+    from julnet_plugin.types import FloatArray, PixelArray
 
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -86,7 +86,12 @@ def choose_frames(stats: Sequence[FrameStats], worst: int = 3, typical: int = 2)
 
 
 def report_frame(
-    frame: int, choice: Choice, plate: PixelArray, patch: Patch, transform: DisplayTransform
+    frame: int,
+    choice: Choice,
+    plate: PixelArray,
+    patch: Patch,
+    transform: DisplayTransform,
+    calibrate: Callable[[FloatArray], FloatArray] | None = None,
 ) -> ReportFrame:
     """Cut one row's pictures out of a frame.
 
@@ -96,6 +101,7 @@ def report_frame(
         plate: (H, W, 3) in the plate's values.
         patch: what the effect changed.
         transform: plate values to display RGB.
+        calibrate: σ to expected error, both in display values; None shows σ as it is.
     """
     window = _surroundings(patch.rect, plate.shape[:2])
     part = plate[window.slices]
@@ -115,7 +121,7 @@ def report_frame(
         choice=choice,
         plate=_eight_bits(transform.to_display(part)),
         dub=_eight_bits(transform.to_display(dub)),
-        expected_cv=whole(patch.sigma * 255),
+        expected_cv=whole((patch.sigma if calibrate is None else calibrate(patch.sigma) * (patch.sigma > 0)) * 255),
         matte=whole(patch.matte),
         region=whole(drawn),
     )

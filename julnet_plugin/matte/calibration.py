@@ -59,6 +59,11 @@ class Calibration:
         """Half width that holds the error with probability `level` (one of `LEVELS`)."""
         return np.asarray(self.apply(sigma) * np.float32(self.factors[level]), np.float32)
 
+    @property
+    def knots(self) -> tuple[tuple[float, float], ...]:
+        """(σ, expected error) pairs, as `CheckpointInfo.calibration` carries them."""
+        return tuple(zip(self.sigma, self.error, strict=True))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for the weights' header."""
         factors = {f"{level:g}": value for level, value in self.factors.items()}

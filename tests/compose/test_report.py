@@ -95,6 +95,12 @@ def test_a_row_shows_the_plate_and_the_dub_around_the_patch(corner):
     )
 
 
+def test_the_heat_map_shows_calibrated_errors():
+    row = report_frame(3, "worst", plate(), patch_at(), Scale(), calibrate=lambda sigma: sigma / 2 + 0.01)
+    np.testing.assert_allclose(row.expected_cv[row.region > 0], 255 * 0.06, rtol=1e-5)
+    assert not row.expected_cv[row.region == 0].any()
+
+
 def test_deep_plates_are_shown_in_eight_bits():
     row = report_frame(3, "worst", plate(np.uint16) * 257, patch_at(dtype=np.uint16), Scale(65535))
     assert row.plate.dtype == np.uint8

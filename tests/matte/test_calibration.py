@@ -75,6 +75,14 @@ def test_the_map_travels_through_a_header():
     assert calibration_from_json(json.loads(json.dumps(calibration.to_json()))) == calibration
 
 
+def test_knots_rise_and_carry_the_map():
+    calibration = fit_calibration(*drawn(count=2000)[:2])
+    sigma, error = np.array(calibration.knots).T
+    assert (np.diff(sigma) > 0).all()
+    assert (np.diff(error) >= 0).all()
+    assert Calibration(sigma=tuple(sigma), error=tuple(error)).apply(sigma) == pytest.approx(calibration.apply(sigma))
+
+
 @pytest.mark.parametrize(
     "values",
     [None, 3, {}, {"sigma": [1], "error": []}, {"sigma": [2, 1], "error": [1, 2]}, {"sigma": [1, 2], "error": [2, 1]},
