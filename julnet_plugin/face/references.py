@@ -27,7 +27,8 @@ Float64 = NDArray[np.float64]
 
 _MOST = 600  #: frames that are compared; of longer tracks as many, evenly spread
 _POSE_RAD = 0.26  #: a head turned this much (15°) further than the shot's usual pose costs 1
-_POOL = 0.5  #: share of the frames, the best ones, that references are drawn from
+_GOOD = 0.6  #: frames that cost no more than this are all considered …
+_POOL = 0.5  #: … and in any case this share of the frames, the best ones
 _MIN_POOL = 24  #: fewer are not worth sorting out
 _COST_WEIGHT = 0.03  #: face units of lip difference that a cost of 1 is worth
 _AGAIN = 0.4  #: cost by which a seed may prefer one frame to another
@@ -142,10 +143,10 @@ def _flaws(track: FaceTrack) -> Float64:
     usual = max(float(np.median(quality["sharpness"][found])), 1e-6)
     blur = np.maximum(1 - quality["sharpness"] / usual, 0) * 4
     hidden = np.zeros(len(found))
-    hidden[found] = covered(np.asarray(track.looks[found]))
+    hidden[found] = np.maximum(covered(np.asarray(track.looks[found])) - 0.6, 0)  # a wide open mouth reaches 0.5
     doubt = np.maximum(0.95 - quality["presence"], 0) * 4
     outside = (1 - quality["inside"]) * 10
-    return np.asarray(blur + 2 * hidden + doubt + outside, np.float64)
+    return np.asarray(blur + 4 * hidden + doubt + outside, np.float64)
 
 
 def _measure(landmarks: Float32, rows: NDArray[np.intp], flaws: Float64) -> _Candidates:
@@ -162,7 +163,8 @@ def _measure(landmarks: Float32, rows: NDArray[np.intp], flaws: Float64) -> _Can
 
 def _pool(candidates: _Candidates, count: int) -> _Candidates:
     """The better part of the candidates."""
-    keep = min(len(candidates.rows), max(round(_POOL * len(candidates.rows)), _MIN_POOL, 2 * count))
+    good = int((candidates.cost <= _GOOD).sum())
+    keep = min(len(candidates.rows), max(good, round(_POOL * len(candidates.rows)), _MIN_POOL, 2 * count))
     best = np.sort(np.argsort(candidates.cost, kind="stable")[:keep])
     return _Candidates(*(getattr(candidates, name)[best] for name in _Candidates.__dataclass_fields__))
 
