@@ -31,7 +31,7 @@ PARAMETERS: dict[str, Parameter] = {
     for p in (
         Parameter(
             name="low_cv",
-            default=4.0,
+            default=8.0,
             low=0.0,
             high=255.0,
             unit="code values of 255",
@@ -39,7 +39,7 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             name="high_cv",
-            default=20.0,
+            default=32.0,
             low=0.0,
             high=255.0,
             unit="code values of 255",
