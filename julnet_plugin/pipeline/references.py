@@ -11,6 +11,7 @@ from julnet_plugin.errors import SettingsError
 from julnet_plugin.face.crop import fit_poses
 from julnet_plugin.model.lips import SHAPE_POINTS, closed_shape, inner_gap
 from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
+from julnet_plugin.pipeline.plates import frames_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -105,10 +106,10 @@ def cut_references(
     """Read the chosen frames, cut their crops and measure their lips."""
     size = job.engine.info.crop_size
     crops: dict[int, NDArray[np.uint16]] = {}
-    for frame in sorted({frame for frames in chosen.values() for frame in frames}):
-        affine = plan.plate_from_crop[frame - job.frames.start]
-        crop = display_crop(plate.frame(frame).rgb, job.transform, affine, size)
-        crops[frame] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
+    for frame in frames_at(plate, (frame for frames in chosen.values() for frame in frames)):
+        affine = plan.plate_from_crop[frame.index - job.frames.start]
+        crop = display_crop(frame.rgb, job.transform, affine, size)
+        crops[frame.index] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
     tracks = {choice.shot: choice.track for choice in choices if choice.track is not None}
     rows, lips = [], []
     for shot, frames in sorted(chosen.items()):

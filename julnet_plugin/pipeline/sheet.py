@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from julnet_plugin.pipeline.plates import frames_at
 from julnet_plugin.pipeline.workfolder import replacing
 
 if TYPE_CHECKING:
@@ -27,15 +28,14 @@ def write_sheet(
     from julnet_plugin.media.timecode import timecode_of
 
     info = maker.plate.info
-    shown = []
-    for frame, choice in choose_frames(stats):
-        layers = maker.layers(frame)
-        if layers is None:
-            continue
-        decoded = maker.plate.frame(frame)
-        patch = maker.patch(decoded, layers)
+    chosen = choose_frames(stats)
+    rows = {}
+    for frame in frames_at(maker.plate, (index for index, _ in chosen)):
+        layers = maker.layers(frame.index)
+        patch = None if layers is None else maker.patch(frame, layers)
         if patch is not None:
-            shown.append(report_frame(frame, choice, decoded.rgb, patch, maker.transform))
+            rows[frame.index] = (frame.rgb, patch)
+    shown = [report_frame(index, why, *rows[index], maker.transform) for index, why in chosen if index in rows]
     label = (lambda frame: timecode_of(info, frame)) if info.start_timecode else str
     with replacing(path) as temporary:
         write_report(temporary, _header(manifest), shown, stats, spans, label)

@@ -1,0 +1,305 @@
+"""The built-in effect, from a request to a take on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from julnet_plugin.errors import (
+    InputError,
+    NoFaceFoundError,
+    RedubCancelled,
+    SettingsError,
+    TakeError,
+    TimeRangeError,
+)
+from julnet_plugin.media.probe import probe
+from julnet_plugin.media.reader import open_plate
+from julnet_plugin.pipeline import schedule
+from julnet_plugin.take import load_take
+from julnet_plugin.types import Take
+
+Picture = NDArray[np.uint8]
+Render = Callable[..., Take]
+WritePlate = Callable[..., Path]
+Contents = Callable[[Path], dict[str, str]]
+
+
+def pictures_of(path: Path, pattern: str = "png/dub.######.png") -> list[Any]:
+    with open_plate(path / pattern if path.is_dir() else path) as reader:
+        return [frame.rgb for frame in reader.frames()]
+
+
+@pytest.fixture(scope="module")
+def take(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Take:
+    """What all tests that only look at a plain take share."""
+    return render(tmp_path_factory.mktemp("shared") / "take", deliver=("png", "h264", "exr"))
+
+
+def test_a_take_is_whole_and_nothing_lies_beside_it(take: Take) -> None:
+    assert [path.name for path in take.path.parent.iterdir()] == ["take"]
+    names = {path.name for path in take.path.iterdir()}
+    assert names == {"take.json", "strokes.json", "report.png", "dub.mov", "matte.mov", "png", "exr", "data"}
+    assert len(list((take.path / "png").glob("dub.*.png"))) == 24
+
+
+def test_the_mouth_changes_and_nothing_else_does(take: Take, plate: Path) -> None:
+    before, after = pictures_of(plate), pictures_of(take.path)
+    coverage = pictures_of(take.path, "png/coverage.######.png")
+    changed = [np.any(a != b, axis=2) for a, b in zip(before, after, strict=True)]
+    assert all(not (moved & (c[..., 0] == 0)).any() for moved, c in zip(changed, coverage, strict=True))
+    assert np.mean([moved.sum() for moved in changed]) > 500
+
+
+def test_the_manifest_tells_every_frame(take: Take) -> None:
+    rows = take.manifest["frames"]
+    assert [row["frame"] for row in rows] == list(range(24))
+    assert all(row["found"] and row["redubbed"] and row["reason"] == "" for row in rows)
+    assert all(0 < row["sigma_mean"] <= row["sigma_p95"] and row["coverage_px"] > 500 for row in rows)
+    assert len(take.manifest["shots"][0]["references"]) == 5
+    assert take.manifest["inputs"]["plate"]["sha256"] == take.manifest["job"]["plate"]
+    assert "trainedAlgorithmicMedia" in str(take.manifest["synthetic"])
+
+
+def test_one_request_gives_one_take_to_the_byte(take: Take, render: Render, tmp_path: Path, contents: Contents) -> None:
+    again = render(tmp_path / "take", deliver=("png", "h264", "exr"))
+    assert contents(again.path) == contents(take.path)
+
+
+def test_resuming_a_finished_take_gives_it_back_at_once(take: Take, render: Render, contents: Contents) -> None:
+    before = contents(take.path)
+    stages: list[str] = []
+    again = render(
+        take.path, lambda stage, done, total: stages.append(stage), deliver=("png", "h264", "exr"), resume=True
+    )
+    assert again.manifest == take.manifest
+    assert stages == []
+    assert contents(take.path) == before
+
+
+def test_a_finished_take_is_never_overwritten(take: Take, render: Render, contents: Contents) -> None:
+    before = contents(take.path)
+    with pytest.raises(TakeError, match="already holds a take"):
+        render(take.path)
+    with pytest.raises(TakeError, match="another deliver"):
+        render(take.path, resume=True)
+    assert contents(take.path) == before
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv422p10le", "yuv444p"])
+def test_pixels_without_coverage_are_the_plates_own_at_every_depth(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path, pixel_format: str
+) -> None:
+    source = write_plate(portrait[:8], pixel_format=pixel_format)
+    made = render(tmp_path / "take", plate=source)
+    before, after = pictures_of(source), pictures_of(made.path)
+    coverage = pictures_of(made.path, "png/coverage.######.png")
+    assert after[0].dtype == before[0].dtype == (np.uint16 if "10" in pixel_format else np.uint8)
+    for a, b, c in zip(before, after, coverage, strict=True):
+        outside = c[..., 0] == 0
+        assert np.array_equal(a[outside], b[outside])
+        assert (a[~outside] != b[~outside]).any()
+
+
+class Stop:
+    """Progress that cancels after some calls of one stage."""
+
+    def __init__(self, stage: str, calls: int) -> None:
+        self.stage, self.left = stage, calls
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        self.left -= stage == self.stage
+        if self.left < 0:
+            raise RedubCancelled
+
+
+@pytest.fixture(scope="module")
+def unbroken(render: Render, tmp_path_factory: pytest.TempPathFactory, contents: Contents) -> dict[str, str]:
+    return contents(render(tmp_path_factory.mktemp("unbroken") / "take", deliver=("h264", "png")).path)
+
+
+def test_a_render_stopped_again_and_again_gives_the_same_bytes(
+    render: Render, tmp_path: Path, unbroken: dict[str, str], contents: Contents
+) -> None:
+    stops = [("audio", 1), ("track", 9), ("render", 3), ("render", 11), ("deliver", 5), ("deliver", 9), ("deliver", 3)]
+    for number, (stage, calls) in enumerate(stops):
+        with pytest.raises(RedubCancelled):
+            render(tmp_path / "take", Stop(stage, calls), deliver=("h264", "png"), resume=number > 0)
+        assert not (tmp_path / "take").exists()
+    made = render(tmp_path / "take", deliver=("h264", "png"), resume=True)
+    assert contents(made.path) == unbroken
+
+
+def test_finished_chunks_are_not_made_again(render: Render, tmp_path: Path) -> None:
+    with pytest.raises(RedubCancelled):
+        render(tmp_path / "take", Stop("deliver", 15))
+    seen: dict[str, list[int]] = {}
+    render(tmp_path / "take", lambda stage, done, total: seen.setdefault(stage, []).append(done), resume=True)
+    assert "track" not in seen
+    assert "render" not in seen
+    assert seen["deliver"] == list(range(15, 25)), "two chunks of seven were finished"
+
+
+def test_another_request_cannot_resume(render: Render, tmp_path: Path) -> None:
+    with pytest.raises(RedubCancelled):
+        render(tmp_path / "take", Stop("render", 2))
+    with pytest.raises(TakeError, match="another seed"):
+        render(tmp_path / "take", resume=True, seed=4)
+    with pytest.raises(TakeError, match="--resume"):
+        render(tmp_path / "take")
+
+
+def test_progress_counts_every_frame_of_every_stage(render: Render, tmp_path: Path) -> None:
+    seen: dict[str, list[tuple[int, int]]] = {}
+    render(tmp_path / "take", lambda stage, done, total: seen.setdefault(stage, []).append((done, total)))
+    assert list(seen) == ["audio", "track", "render", "deliver"]
+    for stage in ("track", "render", "deliver"):
+        assert seen[stage] == [(k, 24) for k in range(1, 25)]
+
+
+def test_in_and_out_points_cut_the_take(render: Render, tmp_path: Path, plate: Path) -> None:
+    made = render(tmp_path / "take", in_point="5", out_point="0.6s", deliver=("h264", "png"))
+    assert made.manifest["plate"]["frame_range"] == [5, 15]
+    assert sorted(p.name for p in (made.path / "png").glob("dub.*"))[0] == "dub.000005.png"
+    assert probe(made.path / "dub.mov").frame_count == 10
+    before = pictures_of(plate)[5:15]
+    after = pictures_of(made.path)
+    assert all(np.array_equal(a[:60], b[:60]) for a, b in zip(before, after, strict=True))
+
+
+def test_a_short_dub_lets_the_plate_come_back(render: Render, tmp_path: Path, line: Path) -> None:
+    samples, rate = soundfile.read(line)
+    soundfile.write(tmp_path / "short.wav", samples[: rate // 10], rate)
+    made = render(tmp_path / "take", dub=tmp_path / "short.wav")
+    rows = made.manifest["frames"]
+    assert [row["reason"] for row in rows[-8:]] == [schedule.NO_DUB] * 8
+    assert [row["coverage_px"] for row in rows[-8:]] == [0] * 8
+    weights = [row["weight"] for row in rows]
+    assert weights[: round(0.4 * 25) - 1] == [1.0] * 9
+    assert 0 < weights[12] < 1
+    assert any("original picture stays" in warning for warning in made.manifest["warnings"])
+
+
+def test_a_long_dub_ends_with_the_shot_and_the_take_says_so(take: Take) -> None:
+    assert any("longer than the shot" in warning for warning in take.manifest["warnings"])
+    assert probe(take.path / "dub.mov").audio[0].duration_s == pytest.approx(24 / 25, abs=0.03)
+
+
+def test_a_late_dub_leaves_the_beginning_alone(render: Render, tmp_path: Path) -> None:
+    rows = render(tmp_path / "take", dub_offset_s=0.8).manifest["frames"]
+    assert [row["redubbed"] for row in rows[:7]] == [False] * 7
+    assert rows[-1]["weight"] == 1.0
+
+
+def hidden(picture: Picture) -> Picture:
+    """The same picture with a board held before the face."""
+    board = picture.copy()
+    board[20:225, 85:235] = np.array([90, 110, 100], np.uint8)
+    return board
+
+
+def test_frames_without_a_face_pass_through_and_are_named(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    pictures = [hidden(p) if 10 <= k < 14 else p for k, p in enumerate(portrait)]
+    made = render(tmp_path / "take", plate=write_plate(pictures))
+    rows = made.manifest["frames"]
+    gone = [row["frame"] for row in rows if row["reason"] == schedule.NO_FACE]
+    assert set(range(10, 14)) <= set(gone)
+    assert all(rows[k]["coverage_px"] == 0 for k in gone)
+    assert 0 < rows[gone[0] - 1]["weight"] < rows[gone[0] - 2]["weight"] <= 1, "coverage fades towards the gap"
+    assert any(schedule.NO_FACE in warning for warning in made.manifest["warnings"])
+    before = pictures_of(Path(made.manifest["inputs"]["plate"]["path"]))
+    after = pictures_of(made.path)
+    assert all(np.array_equal(before[k], after[k]) for k in gone)
+
+
+def test_a_hard_cut_makes_two_shots_with_references_of_their_own(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    other = [np.ascontiguousarray(p[:, ::-1] // 2 + 90) for p in portrait]
+    other = [np.roll(p, 40, axis=1) for p in other]
+    made = render(tmp_path / "take", plate=write_plate([*portrait[:12], *other[:12]]))
+    shots = made.manifest["shots"]
+    assert [(shot["start"], shot["stop"]) for shot in shots] == [(0, 12), (12, 24)]
+    assert all(12 * k <= frame < 12 * (k + 1) for k, shot in enumerate(shots) for frame in shot["references"])
+    assert made.manifest["frames"][11]["weight"] == made.manifest["frames"][12]["weight"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "timecode"),
+    [(Fraction(24000, 1001), "10:00:00:00"), (Fraction(30000, 1001), "01:00:59;28"), (Fraction(50), None)],
+)
+def test_count_rate_and_timecode_are_the_plates(
+    render: Render,
+    write_plate: WritePlate,
+    portrait: list[Picture],
+    tmp_path: Path,
+    rate: Fraction,
+    timecode: str | None,
+) -> None:
+    made = render(
+        tmp_path / "take", plate=write_plate(portrait[:10], rate=rate, timecode=timecode), deliver=("prores",)
+    )
+    info = probe(made.path / "dub.mov")
+    assert (info.frame_count, info.rate, info.start_timecode) == (10, rate, timecode)
+    assert info.audio[0].duration_s == pytest.approx(float(10 / rate), abs=0.002)
+
+
+def test_a_variable_rate_plate_keeps_its_frames_and_their_times(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    times = [0, 40, 80, 160, 180, 240, 280, 330, 400, 430]
+    source = write_plate(portrait[:10], times_ms=times)
+    made = render(tmp_path / "take", plate=source, deliver=("h264",))
+    info = probe(made.path / "dub.mov")
+    assert info.frame_count == 10
+    assert info.frame_times_s == pytest.approx([t / 1000 for t in times], abs=0.002)
+
+
+def test_chosen_references_are_used_and_wrong_ones_named(render: Render, tmp_path: Path) -> None:
+    made = render(tmp_path / "take", refs="2, 9,15", out_point="16")
+    assert made.manifest["shots"][0]["references"] == [2, 9, 15, 2, 9]
+    with pytest.raises(TimeRangeError, match="frame 20 lies outside"):
+        render(tmp_path / "other", refs="2,20", out_point="16")
+    with pytest.raises(SettingsError, match="not a choice of references"):
+        render(tmp_path / "other", refs="all")
+    with pytest.raises(SettingsError, match="this model takes 5"):
+        render(tmp_path / "other", refs="1,2,3,4,5,6")
+
+
+def test_a_face_that_is_not_there_is_refused_and_nothing_is_left(render: Render, tmp_path: Path) -> None:
+    for face, words in (("3", "there is no face 3"), ("5,5@2", "no face is at 5,5"), ("left", "does not name a face")):
+        with pytest.raises(InputError, match=words):
+            render(tmp_path / "new" / "take", face=face)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plate_without_any_face_is_refused_and_nothing_is_left(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    with pytest.raises(NoFaceFoundError, match="no face was found"):
+        render(tmp_path / "take", plate=write_plate([hidden(p) for p in portrait[:6]]))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_take_that_is_damaged_or_newer_is_refused_in_one_sentence(take: Take, tmp_path: Path) -> None:
+    with pytest.raises(TakeError, match="holds no take"):
+        load_take(tmp_path)
+    text = (take.path / "take.json").read_text()
+    for wrong, words in (
+        (text.replace('"version": "1.0"', '"version": "2.0"'), "version 2.0"),
+        (text.replace("julnet.take", "other.thing"), "not a take's"),
+        (text[:-40], "cannot be read"),
+        (text.replace('"files"', '"flies"'), "lacks files"),
+    ):
+        (tmp_path / "take.json").write_text(wrong)
+        with pytest.raises(TakeError, match=words):
+            load_take(tmp_path)
