@@ -33,10 +33,10 @@ class Named:
 
 class Trackers:
     def __init__(self, *names: str) -> None:
-        self.trackers = [Named(name) for name in names]
+        self.trackers: list[Any] = [Named(name) for name in names]
 
     @hookimpl
-    def julnet_face_trackers(self) -> list[Named]:
+    def julnet_face_trackers(self) -> list[Any]:
         return self.trackers
 
 
@@ -237,8 +237,9 @@ def test_a_wrapper_sees_the_call_from_both_sides() -> None:
 
 
 def wrapper_that_fails_before() -> Generator[None, Take, Take]:
-    raise KeyError("before")
-    return (yield)
+    if True:
+        raise KeyError("before")
+    return (yield)  # type: ignore[unreachable]  # makes this a generator
 
 
 def wrapper_that_fails_after() -> Generator[None, Take, Take]:

@@ -66,9 +66,10 @@ def test_a_waiting_render_is_cancelled_at_once_and_never_starts(worker: WorkerPr
 def test_the_worker_answers_while_it_renders(worker: WorkerProcess, tmp_path: Path) -> None:
     worker.send(redub("long", tmp_path / "take", frames=100000))
     worker.event()
-    worker.send({"id": 5, "verb": "plugins"})
-    names = [plugin["name"] for plugin in worker.until(5)[-1]["plugins"]]
-    assert "fake" in names
+    worker.send({"id": 5, "verb": "probe", "media": "none.mov"})
+    assert "none.mov" in worker.until(5)[-1]["message"]
+    worker.send({"id": 6, "verb": "ping"})
+    assert worker.until(6)[-1]["jobs"] == ["long"]
 
 
 @pytest.mark.parametrize(
@@ -106,12 +107,13 @@ def test_bytes_that_are_no_text_and_lines_without_end_are_survived(manager: Mana
     assert "MiB" in events[2]["message"]
 
 
-def test_an_effect_that_breaks_is_an_error_event(worker: WorkerProcess, tmp_path: Path) -> None:
-    worker.send(redub(1, tmp_path / "take", face="a bug"))
-    last = worker.until(1)[-1]
-    assert last["event"] == "error"
-    worker.send({"id": 2, "verb": "ping"})
-    assert worker.until(2)[-1]["pong"] is True
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), SystemExit(1), KeyboardInterrupt(), MemoryError()])
+def test_an_effect_that_breaks_costs_only_its_own_job(effect: Any, error: BaseException) -> None:
+    manager = Manager()
+    manager.register(effect, "fake", builtin=True)
+    effect.error = error
+    events = serve(manager, redub(1, "one"), redub(2, "two"))
+    assert [event["id"] for event in events if event["event"] == "error"] == [1, 2]
 
 
 def test_an_id_in_use_is_refused(worker: WorkerProcess, tmp_path: Path) -> None:
