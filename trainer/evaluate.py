@@ -15,15 +15,23 @@ from numpy.typing import NDArray
 
 import julnet_plugin
 from julnet_plugin.errors import CheckpointError, InputError
-from julnet_plugin.model.checkpoint import load_checkpoint, read_info
+from julnet_plugin.model.checkpoint import find_model, load_checkpoint, read_info
 from julnet_plugin.model.engine import Engine, load_engine
+from julnet_plugin.model.rt import RtGenerator
 from julnet_plugin.model.syncnet import SyncNet
 from trainer.dataset import ClipHeader, read_header
 from trainer.distances import load_distance
 from trainer.evaluation.dubbing import follow_lips, summarise_dubbing
 from trainer.evaluation.following import follow_movie
 from trainer.evaluation.landmarks import CropLandmarks
-from trainer.evaluation.methods import EngineMethod, Method, oracle_paste, reference_paste
+from trainer.evaluation.methods import (
+    EngineMethod,
+    Method,
+    lip_predictor,
+    oracle_paste,
+    predicted_paste,
+    reference_paste,
+)
 from trainer.evaluation.movies import score_movie
 from trainer.evaluation.reconstruction import Protocol, Results, reconstruct
 from trainer.evaluation.report import finite, write_report
@@ -204,6 +212,10 @@ def _rivals(args: Namespace, engine: Engine, silence: NDArray[np.float32]) -> li
         oracle_paste(engine.info.crop_size),
         reference_paste(engine.info.crop_size, engine.info.n_refs),
     ]
+    if engine.info.architecture == "rt" and find_model(args.model).suffix == ".safetensors":
+        _, network = load_checkpoint(find_model(args.model))
+        if isinstance(network, RtGenerator) and network.lip_components.any():
+            rivals.append(predicted_paste(engine.info.crop_size, lip_predictor(network)))
     if args.no_audio_model is not None:
         rivals.append(EngineMethod(load_engine(args.no_audio_model, args.device), "no-audio", silence))
     for other in args.versus:

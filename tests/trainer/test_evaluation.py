@@ -24,12 +24,21 @@ from trainer.evaluation.blocks import Block, choose_references, nearest_by_lips,
 from trainer.evaluation.dubbing import follow_lips, loudness, openness, summarise_dubbing
 from trainer.evaluation.landmarks import CropLandmarks
 from trainer.evaluation.markdown import markdown
-from trainer.evaluation.methods import ClipView, Drawn, Method, NetworkMethod, oracle_paste, reference_paste
+from trainer.evaluation.methods import (
+    ClipView,
+    Drawn,
+    Method,
+    NetworkMethod,
+    lip_predictor,
+    oracle_paste,
+    reference_paste,
+)
 from trainer.evaluation.reconstruction import Protocol, reconstruct, usable_blocks
 from trainer.evaluation.render import render_clip
 from trainer.evaluation.report import finite
 from trainer.evaluation.scores import Judges, score_sync
 from trainer.evaluation.summary import summarise, summarise_sigma
+from trainer.lipshape import windows_of
 from trainer.populations import PooledFeatures
 
 SIZE = (104, 80)
@@ -203,6 +212,25 @@ def test_the_oracle_pastes_the_frame_whose_true_lips_are_nearest() -> None:
     gap = inner_gap(clip.lips)
     for target, found in zip(block.frames, chosen, strict=True):
         assert abs(gap[found] - gap[target]) == pytest.approx(np.abs(gap[block.allowed] - gap[target]).min(), abs=1e-6)
+
+
+def test_the_hearing_baseline_pastes_the_frame_whose_lips_the_sound_predicts() -> None:
+    network = RtGenerator(RtConfig(width=24, crop_size=(208, 160), n_refs=2, audio_size=82)).eval()
+    jaw = torch.zeros(48, 3)
+    jaw[23:28, 1] = 5**-0.5  # the one motion that the clips have, of unit length
+    network.lip_components[0] = jaw.flatten()
+
+    class Loudness(torch.nn.Module):
+        def forward(self, audio: torch.Tensor) -> torch.Tensor:
+            opening = audio[:, audio.shape[1] // 2, 42:].mean(dim=1) + 1
+            return torch.nn.functional.pad(opening[:, None] * 0.3 * 5**0.5, (0, 9))
+
+    network.audio_encoder = Loudness()  # type: ignore[assignment]
+    clip = make_clip("h", "h", 4.0)
+    clip.lips[0] = 0  # a closed mouth to start from
+    block = plan_blocks(clip.times_s)[3]
+    predicted = lip_predictor(network)(clip, windows_of(clip)[block.frames])
+    np.testing.assert_allclose(inner_gap(predicted), inner_gap(clip.lips)[block.frames], atol=0.04)
 
 
 # ------------------------------------------------------------------------------------------------ reconstruction

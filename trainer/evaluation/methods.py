@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from julnet_plugin.face.crop import region_mask
 from julnet_plugin.model.engine import Engine
 from julnet_plugin.model.generator import Generator
-from julnet_plugin.model.lips import closed_shape
+from julnet_plugin.model.lips import LipBasis, closed_shape
+from julnet_plugin.model.rt import RtGenerator
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices, choose_references, nearest_by_lips
 
@@ -212,3 +213,16 @@ def predicted_paste(size: tuple[int, int], predict: Callable[[Clip, Float32], Fl
         return nearest_by_lips(clip, block.frames, block.allowed, predict(clip, audio))
 
     return PasteMethod("paste-predicted", size, choose)
+
+
+def lip_predictor(network: RtGenerator) -> Callable[[Clip, Float32], Float32]:
+    """What the audio branch of an `rt` network makes of sound: lip shapes of this speaker, in face units."""
+    basis = LipBasis(components=network.lip_components.cpu().numpy(), spread=network.lip_spread.cpu().numpy())
+    device = network.lip_components.device
+
+    @torch.inference_mode()
+    def predict(clip: Clip, audio: Float32) -> Float32:
+        codes = network.lip_shape(torch.from_numpy(np.ascontiguousarray(audio)).to(device)).cpu().numpy()
+        return np.asarray(closed_shape(clip.lips) + basis.decode(codes), np.float32)
+
+    return predict
