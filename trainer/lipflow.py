@@ -22,7 +22,7 @@ _ANCHOR_Y = 0.37  #: face units of the crop's row MOUTH_TOP
 
 def mean_lips(clips: Sequence[Clip]) -> NDArray[np.float32]:
     """The average closed mouth over clips, (48, 3) in face units."""
-    return np.mean([closed_shape(c.lips) for c in clips], axis=0).astype(np.float32)
+    return np.asarray(np.mean([closed_shape(c.lips) for c in clips], axis=0), np.float32)
 
 
 def flow_basis(basis: LipBasis, lips: NDArray[np.float32]) -> NDArray[np.float32]:
