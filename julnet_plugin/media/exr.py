@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError
 from julnet_plugin.media.container import check_file, reason
+from julnet_plugin.media.exr_layout import refuse_cut_exr
 from julnet_plugin.media.timecode import Timecode, nominal_rate
 
 #: CIE xy of red, green, blue and white, as the header's `chromaticities` lists them, by FFmpeg's name of the primaries.
@@ -106,11 +105,10 @@ def read_pixels(path: Path) -> NDArray[np.floating[Any]]:
 
 def _open(path: Path) -> Any:
     check_file(path, "picture")
+    refuse_cut_exr(path)
     try:
-        # The library prints to Python's stdout what it also raises; stdout belongs to `--json`.
-        with contextlib.redirect_stdout(io.StringIO()):
-            file = OpenEXR.File(str(path), separate_channels=True)
-            file.channels()
+        file = OpenEXR.File(str(path), separate_channels=True)
+        file.channels()
     except _EXR_ERRORS as exc:
         raise _damaged(path, exc) from exc
     return file

@@ -47,10 +47,7 @@ class Timecode:
         frames = number % base
         seconds = number // base
         separator = ";" if self.drop_frame else ":"
-        digits = len(str(base - 1))
-        return (
-            f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{separator}{frames:0{max(2, digits)}d}"
-        )
+        return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{separator}{frames:02d}"
 
 
 def nominal_rate(rate: Fraction) -> int:

@@ -59,7 +59,8 @@ class Encoding:
     def code_values(self, rgb: Float32) -> Float32:
         """Y, Cb and Cr of RGB in [0, 1], not rounded. (…, 3) to (…, 3)."""
         matrix, offset = _affine(self)
-        return np.asarray(rgb @ matrix.T + offset, np.float32)
+        flat = rgb.reshape(-1, 3) @ matrix.T + offset
+        return np.asarray(flat.reshape(rgb.shape), np.float32)
 
 
 @functools.lru_cache(maxsize=32)
@@ -117,29 +118,31 @@ def write_picture(frame: av.VideoFrame, encoding: Encoding, rgb: Float32) -> Non
 def lay_patch(frame: av.VideoFrame, encoding: Encoding, plate: Float32, patch: Patch, pixels: Float32) -> None:
     """Lay a patch into a YUV frame that holds the plate.
 
-    Code values are `patch + (1 - coverage) * (frame - plate)`: under full coverage the patch, exactly; where coverage
-    falls off, what RGB cannot say of the plate (rounding, colours outside the cube) fades with it; where it is 0, the
-    plate's own code value, bit for bit. Chroma changes only where a luma sample beneath it is covered.
+    Code values are `yuv(patch) + (1 - coverage) * (frame - yuv(plate))`: under full coverage the patch, exactly; where
+    coverage falls off, what RGB cannot say of the plate (rounding, colours outside the cube) fades with it; where it
+    is 0, the plate's own code value, bit for bit. Chroma changes only where a luma sample beneath it is covered.
 
     Shape:
         plate: (h, w, 3) float32 in [0, 1], what `frame` shows in the rectangle `chroma_rect(patch.rect, …)`.
         pixels: (rect.height, rect.width, 3) the patch's picture on the same scale.
     """
     outer = chroma_rect(patch.rect, encoding, frame.width, frame.height)
-    coverage = _placed(np.asarray(patch.coverage, np.float32), patch.rect, outer)
-    picture = plate.copy()
     inner = _inside(patch.rect, outer)
-    np.copyto(picture[inner], pixels, where=(np.asarray(patch.coverage) > 0)[..., None])
-    new, old = encoding.code_values(picture), encoding.code_values(plate)
+    covered = np.asarray(patch.coverage, np.float32)[..., None]
+    coverage = np.zeros((outer.height, outer.width), np.float32)
+    coverage[inner] = covered[..., 0]
+    # The patch less what is left of the plate, through the matrix once; both are linear.
+    change = np.zeros((outer.height, outer.width, 3), np.float32)
+    change[inner] = (pixels - (1 - covered) * plate[inner]) * (covered > 0)
+    matrix, offset = _affine(encoding)
+    changes = (change.reshape(-1, 3) @ matrix.T).reshape(change.shape)
     for index in range(3):
-        step = encoding.subsampling if index else (1, 1)
+        across, down = step = encoding.subsampling if index else (1, 1)
         weight = _box_mean(coverage, step)
-        site = plane(frame, index)[
-            outer.y0 // step[1] : -(-outer.y1 // step[1]), outer.x0 // step[0] : -(-outer.x1 // step[0])
-        ]
-        target, source = _box_mean(new[..., index], step), _box_mean(old[..., index], step)
-        blended = _rounded(target + (1 - weight) * (site - source), encoding)
-        np.copyto(site, blended, where=weight > 0, casting="unsafe")
+        rows = slice(outer.y0 // down, -(-outer.y1 // down))
+        site = plane(frame, index)[rows, outer.x0 // across : -(-outer.x1 // across)]
+        blended = _box_mean(changes[..., index], step) + weight * offset[index] + (1 - weight) * site
+        np.copyto(site, _rounded(blended, encoding), where=weight > 0, casting="unsafe")
 
 
 def chroma_rect(rect: Rect, encoding: Encoding, width: int, height: int) -> Rect:
@@ -169,12 +172,6 @@ def _inside(rect: Rect, outer: Rect) -> tuple[slice, slice]:
     )
 
 
-def _placed(values: Float32, rect: Rect, outer: Rect) -> Float32:
-    placed = np.zeros((outer.height, outer.width), np.float32)
-    placed[_inside(rect, outer)] = values
-    return placed
-
-
 def _box_mean(values: Float32, step: tuple[int, int]) -> Float32:
     """Means over boxes of (columns, rows); a box that reaches over the edge repeats the last row or column.
 
@@ -185,9 +182,10 @@ def _box_mean(values: Float32, step: tuple[int, int]) -> Float32:
     if step == (1, 1):
         return values
     height, width = values.shape
-    padded = np.pad(values, ((0, -height % down), (0, -width % across)), mode="edge")
-    boxes = padded.reshape(padded.shape[0] // down, down, padded.shape[1] // across, across)
-    return np.asarray(boxes.mean(axis=(1, 3)), np.float32)
+    ragged = height % down or width % across
+    padded = np.pad(values, ((0, -height % down), (0, -width % across)), mode="edge") if ragged else values
+    total = sum(padded[row::down, column::across] for row in range(down) for column in range(across))
+    return np.asarray(total * np.float32(1 / (across * down)), np.float32)
 
 
 def _rounded(values: Float32, encoding: Encoding) -> NDArray[Any]:

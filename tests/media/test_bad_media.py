@@ -101,10 +101,22 @@ def test_an_avi_cut_short(make_movie: Make) -> None:
     assert "is cut off" in refusal(probe, cut(path, 0.6))
 
 
-def test_a_cut_exr(make_exr_sequence: Make) -> None:
-    pattern = make_exr_sequence(frames=1)
-    cut(pattern.parent / "shot.1001.exr", 0.5)
-    assert "OpenEXR" in refusal(probe, pattern)
+@pytest.mark.parametrize("share", [0.02, 0.2, 0.5, 0.99])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_a_cut_exr(make_exr_sequence: Make, capfd: pytest.CaptureFixture[str], share: float, dtype: type) -> None:
+    pattern = make_exr_sequence(frames=1, dtype=dtype)
+    cut(pattern.parent / "shot.1001.exr", share)
+    assert "cut off or was never finished" in refusal(probe, pattern)
+    assert capfd.readouterr().out == ""
+
+
+def test_an_exr_whose_writing_was_interrupted(make_exr_sequence: Make) -> None:
+    path = make_exr_sequence(frames=1).parent / "shot.1001.exr"
+    data = bytearray(path.read_bytes())
+    table = data.index(b"type\0string\0") + len(b"type\0string\0") + 4 + len("scanlineimage") + 1
+    data[table : table + 8] = bytes(8)  # the first chunk has no place yet
+    path.write_bytes(data)
+    assert "was never finished" in refusal(probe, path)
 
 
 def test_sound_alone_is_no_plate(make_sound: Make) -> None:
