@@ -41,10 +41,14 @@ def rim_offset(generated: Float32, source: Float32, coverage: Float32) -> Float3
         returns: (h, w, 3), 0 everywhere when the region is empty.
     """
     height, width = coverage.shape
+    if width >= 3 * _COLUMNS:  # a large crop's finest detail is averaged away anyway
+        half = (width // 2, height // 2)
+        generated, source, coverage = _area(generated, half), _area(source, half), _area(coverage, half)
     band = _band(coverage)
-    if not band.any():
-        return np.zeros_like(generated)
-    size = (min(_COLUMNS, width), max(round(height * min(_COLUMNS, width) / width), 1))
+    if not band.any():  # nothing is drawn, or the region has no edge inside the crop
+        return np.zeros((height, width, 3), np.float32)
+    columns = min(_COLUMNS, width)
+    size = (columns, max(round(height * columns / width), 1))
     weight = _area(band, size)
     difference = np.clip(cv2.subtract(source, generated), -1, 1)
     weighted = cv2.multiply(difference, cv2.merge([band] * 3))
@@ -87,7 +91,7 @@ def _robust_plane(cells: Float32, weight: Float32) -> tuple[Float32, Float32]:
     rows, columns = cells.shape[:2]
     y, x = np.mgrid[-1 : 1 : rows * 1j, -1 : 1 : columns * 1j].astype(np.float64)
     basis = np.stack([np.ones_like(x), x, y], axis=-1)
-    used = weight > 0.02
+    used = weight > 0.02 * weight.max()
     design, target, base = basis[used], cells[used].astype(np.float64), weight[used].astype(np.float64)
     trust = np.ones_like(base)
     ridge = np.diag([1e-6, 1e-2, 1e-2]) * base.sum()  # a band on one side only must not tilt the plane

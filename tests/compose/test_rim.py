@@ -72,8 +72,25 @@ def test_noise_does_not_make_the_offset_flicker():
     assert offsets.std(axis=0).mean() < 1 / 255
 
 
-def test_an_empty_region_gives_no_offset():
-    assert not rim_offset(picture(), picture() + 0.1, np.zeros(SIZE, np.float32)).any()
+@pytest.mark.parametrize("cover", [0.0, 1.0])
+def test_a_region_without_an_edge_gives_no_offset(cover):
+    assert not rim_offset(picture(), picture() + 0.1, np.full(SIZE, cover, np.float32)).any()
+
+
+def test_a_rim_that_is_rough_all_round_still_gives_a_finite_offset():
+    noise = np.random.default_rng(0).random((*SIZE, 3), np.float32)
+    assert np.abs(rim_offset(picture(), noise, region())).max() <= 0.25
+
+
+def test_large_crops_get_the_same_offset_as_small_ones():
+    import cv2
+
+    def large(array):
+        return cv2.resize(array, (320, 416), interpolation=cv2.INTER_LINEAR)
+
+    small = rim_offset(picture(), picture(1) + 0.04, region())
+    big = rim_offset(large(picture()), large(picture(1) + 0.04), large(region()))
+    assert np.abs(large(small) - big)[large(region()) > 0].max() < 0.004
 
 
 def test_wild_source_values_stay_bounded():
