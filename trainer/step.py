@@ -148,10 +148,11 @@ def train_step(
         half: render in bfloat16; losses stay in float32.
 
     Returns:
-        The unweighted terms, and what was rendered.
+        The unweighted terms, and what was rendered. Where the gradient was not finite the weights were left alone and
+        there is a term "skipped".
 
     Raises:
-        FloatingPointError: the loss or its gradient is not finite; the weights were not touched.
+        FloatingPointError: the loss is not finite; the weights were not touched.
     """
     with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=half):
         rendered = render(net, batch)
@@ -173,7 +174,6 @@ def train_step(
     loss.backward()  # type: ignore[no-untyped-call]
     norm = nn.utils.clip_grad_norm_(trained_parameters(net), settings.optim.clip_norm)
     if not torch.isfinite(norm):
-        msg = f"the gradient became {float(norm)} at step {step} while the loss was {float(loss):g}"
-        raise FloatingPointError(msg)
+        return values | {"skipped": 1.0}, output
     optimiser.step()
     return values, output

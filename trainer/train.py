@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 
 STATE = "state.safetensors"
 LOG = "log.jsonl"
+MAX_SKIPPED = 10  #: steps in a row without a finite gradient that a run bears
 _AHEAD = 2  #: batches drawn while the network is busy
 
 #: Scores of the averaged weights; the one called "score" decides, more is better.
@@ -52,6 +53,7 @@ class Course:
 
     step: int = 0
     spent_s: float = 0.0
+    skipped: int = 0  #: steps in a row whose gradient was not finite
     finished: bool = False  #: before its budget was spent, for want of progress
     best_score: float = -math.inf
     best_step: int = 0
@@ -60,7 +62,7 @@ class Course:
 
     def facts(self) -> dict[str, Any]:
         """What the state file says of it."""
-        names = ("step", "spent_s", "finished", "best_step", "misses")
+        names = ("step", "spent_s", "skipped", "finished", "best_step", "misses")
         known = {name: getattr(self, name) for name in names}
         return known | {"best_score": self.best_score if math.isfinite(self.best_score) else None}
 
@@ -71,6 +73,7 @@ class Course:
         return cls(
             step=int(facts["step"]),
             spent_s=float(facts["spent_s"]),
+            skipped=int(facts.get("skipped", 0)),
             finished=bool(facts.get("finished", False)),
             best_score=-math.inf if score is None else float(score),
             best_step=int(facts.get("best_step", 0)),
@@ -164,6 +167,9 @@ def train(
                 terms, output = train_step(net, batch, network, adversary, settings, optimiser, course.step, half)
                 ema.update(net)
                 course.step += 1
+                course.skipped = course.skipped + 1 if "skipped" in terms else 0
+                if course.skipped:
+                    _bear(course)
                 if course.step % settings.log_every == 0:
                     _log(run, course.step, time.monotonic() - started, terms)
                     board.scalars(course.step, terms)
@@ -217,6 +223,14 @@ def _half(settings: TrainSettings, device: torch.device) -> bool:
 def _step_seed(seed: int, step: int) -> int:
     """What dropout draws from in one step: of the step alone, so that a resumed run draws the same."""
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0]) >> 1
+
+
+def _bear(course: Course) -> None:
+    """One gradient that is not finite does no harm where it is left out; many in a row mean that the run is lost."""
+    log.warning("the gradient of step %d is not finite; the step is left out", course.step - 1)
+    if course.skipped >= MAX_SKIPPED:
+        msg = f"the gradients of the last {course.skipped} steps, up to step {course.step - 1}, are not finite"
+        raise FloatingPointError(msg)
 
 
 def _judge(course: Course, scores: dict[str, float], ema: Ema, patience: int) -> dict[str, float]:
