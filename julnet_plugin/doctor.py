@@ -5,6 +5,7 @@ Checks are independent: one that fails, in whatever way, is a line in the report
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import platform
@@ -132,6 +133,11 @@ def _models(_: Manager) -> Iterator[Finding]:
             yield Finding(name=f"model {file.stem}", ok=True, found=found)
 
 
+def _effect(_: Manager) -> Iterator[Finding]:
+    importlib.import_module("julnet_plugin.effect")
+    yield Finding(name="effect", ok=True, found="loads")
+
+
 def _faces(manager: Manager) -> Iterator[Finding]:
     import numpy as np
 
@@ -190,6 +196,7 @@ CHECKS: dict[str, Check] = {
     "machine": _machine,
     "cpu": _devices,
     "codecs": _codecs,
+    "effect": _effect,
     "model": _models,
     "faces": _faces,
     "hearing": _hearing,

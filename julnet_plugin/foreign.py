@@ -58,7 +58,7 @@ def _table(exc: BaseException) -> list[tuple[type[BaseException], Callable[[Base
             rows.append((kind, translate))
     if type(exc).__module__.partition(".")[0] == "onnxruntime":  # its exceptions share no base
         rows.append((Exception, _runtime_engine))
-    return [*rows, (MemoryError, _memory), (UnicodeError, _text), (OSError, _system)]
+    return [*rows, (MemoryError, _memory), (UnicodeError, _text), (ImportError, _library), (OSError, _system)]
 
 
 def _system(exc: BaseException) -> JulnetError:
@@ -97,6 +97,10 @@ def _runtime_engine(exc: BaseException) -> JulnetError:
 
 def _weights(exc: BaseException) -> JulnetError:
     return CheckpointError(f"a weights file is damaged ({exc}): get it again")
+
+
+def _library(exc: BaseException) -> JulnetError:
+    return ModelError(f"a library that JULNet needs does not load ({exc}): julnet doctor says which and what to do")
 
 
 def _text(exc: BaseException) -> JulnetError:

@@ -46,7 +46,7 @@ class BuiltIn(NamedTuple):
 
 
 BUILT_INS = (
-    BuiltIn("julnet_plugin.effect", ("julnet_redub_clip",)),
+    BuiltIn("julnet_plugin.effect_hook", ("julnet_redub_clip",)),
     BuiltIn("julnet_plugin.face.track", ("julnet_face_trackers",)),
     BuiltIn("julnet_plugin.audio.features", ("julnet_audio_features",)),
     BuiltIn("julnet_plugin.model.architectures", ("julnet_generators",)),

@@ -15,6 +15,17 @@ PROGRAMMES = {
     "settings": "from julnet_plugin.config import load_settings; load_settings({'matte.gamma': 2})",
     "requests": "import julnet_plugin.requestio",
     "worker": "import julnet_plugin.worker",
+    "a clip that another effect takes": """
+from pathlib import Path
+from julnet_plugin import RedubRequest, Take, hookimpl
+from julnet_plugin.manager import make_manager
+class Other:
+    @hookimpl
+    def julnet_redub_clip(self): return Take(path=Path(), manifest={})
+manager = make_manager(third_party=False)
+manager.register(Other(), "other")
+manager.redub_clip(RedubRequest(plate=Path(), dub=Path(), take_dir=Path()))
+""",
     "help": "from julnet_plugin.cli import main; assert main(['--help']) == 0",
     "help of a verb": "from julnet_plugin.cli import main; assert main(['redub', '--help']) == 0",
     "refused setting": "from julnet_plugin.cli import main; "

@@ -55,6 +55,7 @@ def test_every_error_of_the_onnx_library_is_the_model_s(kind: type[Exception]) -
         (soundfile.LibsndfileError(1), MediaError, "convert it to WAV"),
         (safetensors.SafetensorError("header too large"), CheckpointError, "damaged"),
         (MemoryError(), ModelError, "out of memory"),
+        (ImportError("libGL.so.1: cannot open shared object file"), ModelError, "julnet doctor"),
         (torch.OutOfMemoryError("CUDA out of memory"), DeviceError, "--device cpu"),
     ],
 )
