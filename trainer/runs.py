@@ -1,0 +1,302 @@
+"""A training run from a dataset to a model file: what `julnet train` does.
+
+The run folder keeps what each phase made, so that a run that was killed goes on where it stopped:
+
+    recipe.json          everything that decides the run
+    lips.safetensors     lip shapes, and the encoder that hears them
+    codes.safetensors    lip shapes that each clip's sound stands for, heard by encoders that never met the speaker
+    1-NAME/ 2-NAME/ …    one folder a stage: settings, log, state
+    model.safetensors    the result
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from julnet_plugin.errors import ModelError, SettingsError
+from julnet_plugin.model.checkpoint import save_checkpoint
+from julnet_plugin.model.generator import Generator
+from julnet_plugin.model.info import CheckpointInfo
+from julnet_plugin.model.rt import RtGenerator
+from trainer.batches import Batches
+from trainer.config import TrainSettings
+from trainer.corpus import Corpus, read_corpus
+from trainer.cutting import FULL, HALF
+from trainer.dataset import Clip, DatasetError
+from trainer.distances import load_distance
+from trainer.lipshape import fit_lip_basis, out_of_fold_codes
+from trainer.perceptual import load_perceptual_network
+from trainer.recipe import Recipe, differing
+from trainer.records import digest, read_json, write_json
+from trainer.state import read_average
+from trainer.step import LipPainter
+from trainer.teacher import LipTeacher
+from trainer.train import STATE, is_over, train
+from trainer.uncertainty_metrics import calibrate
+from trainer.validate import Scores, Validation, score_network
+
+if TYPE_CHECKING:
+    from julnet_plugin.manager import Manager
+    from julnet_plugin.model.lips import LipBasis
+    from julnet_plugin.types import ProgressFn
+
+log = logging.getLogger(__name__)
+
+MODEL, RECIPE = "model.safetensors", "recipe.json"
+Codes = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """What a run made."""
+
+    model: Path
+    step: int
+    scores: Scores | None  #: on held-out speakers; None where there are none
+
+
+def train_run(
+    dataset: Path,
+    run: Path,
+    recipe: Recipe,
+    manager: Manager,
+    *,
+    resume: bool = False,
+    progress: ProgressFn | None = None,
+) -> Trained:
+    """Train a model from a dataset; every phase that an earlier run finished is kept.
+
+    Args:
+        dataset: folder of prepared clips.
+        run: folder of the run.
+        recipe: everything that decides it.
+        manager: gives audio features and architectures.
+        resume: continue the run in `run`; without it the folder must not hold one.
+        progress: `progress(stage, done, total)`.
+
+    Raises:
+        DatasetError: no dataset, too little in it, or another one than the run was started with.
+        SettingsError: the folder holds a run already, or another recipe's.
+        ModelError: the weights diverged; the last good state is on disk.
+        RedubCancelled: from `progress`; `resume` goes on.
+    """
+    torch.set_num_threads(recipe.train.threads)
+    corpus = read_corpus(dataset)
+    _claim(run, recipe, corpus, resume)
+    network = new_network(recipe, corpus, manager)
+    basis, codes = _taught(run, network, recipe, corpus, progress)
+    quiet = silent_features(manager, corpus.features)
+    size, step = picture_size(network, recipe.stage(0)), 0
+    for index, stage in enumerate(recipe.stages):
+        settings = recipe.stage(index)
+        folder = run / f"{index + 1}-{stage.name}"
+        later = (run / f"{k + 1}-{s.name}" for k, s in enumerate(recipe.stages) if k > index)
+        if not (is_over(folder, settings) or any((f / STATE).exists() for f in later)):
+            own_size = picture_size(network, settings)
+            batches = _batches(corpus, codes, basis, network, settings, index, quiet, optional=len(recipe.stages) > 1)
+            if batches is None:
+                log.warning("stage %s is left out: no clip is stored at %d x %d", stage.name, *own_size)
+                continue
+            validation = None
+            if settings.validate_every and corpus.held_out:
+                validation = Validation(network, corpus.held_out, load_distance(), own_size)
+            train_stage(network, batches, settings, folder, validation, _named(progress, f"training: {stage.name}"))
+        if (folder / STATE).exists():
+            facts, average = read_average(folder / STATE)
+            network.load_state_dict(average)
+            size, step = picture_size(network, settings), step + int(facts["step"])
+    return _publish(run, network.cpu().eval(), recipe, corpus, size, step, progress)
+
+
+def new_network(recipe: Recipe, corpus: Corpus, manager: Manager) -> Generator:
+    """An untrained network of the recipe's architecture, the same for equal seeds.
+
+    Raises:
+        SettingsError: the recipe's `network` section does not fit the architecture.
+    """
+    extractor = manager.audio_features(corpus.features)
+    config = {"audio_size": extractor.size, **recipe.network}
+    torch.manual_seed(recipe.train.seed)
+    try:
+        network = manager.generator(recipe.train.architecture).build(config)
+    except ValueError as exc:
+        msg = f"the recipe's network section does not fit {recipe.train.architecture!r}: {exc}"
+        raise SettingsError(msg, key="network") from exc
+    assert isinstance(network, Generator)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def picture_size(network: Generator, settings: TrainSettings) -> tuple[int, int]:
+    """(h, w) of the crops that a stage trains on: `rt` takes two sizes, other networks their own."""
+    if isinstance(network, RtGenerator):
+        return FULL if settings.data.full_size else HALF
+    return network.crop_size
+
+
+def silent_features(manager: Manager, features: str) -> NDArray[np.float32]:
+    """(D,) what the extractor makes of silence."""
+    silent = manager.audio_features(features).extract(np.zeros(32_000, np.float32))
+    return np.asarray(silent[len(silent) // 2], np.float32)
+
+
+def describe_weights(
+    network: Generator, architecture: str, features: str, scores: Scores | None, **known: Any
+) -> CheckpointInfo:
+    """The header of trained weights, with σ calibrated on the held-out pixels that the scores were made from."""
+    knots: tuple[tuple[float, float], ...] = ()
+    if scores is not None and scores.pixels is not None and np.ptp(scores.pixels.sigma) > 0:
+        knots = calibrate(scores.pixels.sigma, scores.pixels.error).knots
+    return CheckpointInfo.of(
+        network,
+        architecture=architecture,
+        audio_feature=features,
+        scores={f"val_{k}": v for k, v in scores.to_json().items()} if scores is not None else {},
+        calibration=knots,
+        **known,
+    )
+
+
+def train_stage(
+    network: Generator,
+    batches: Batches,
+    settings: TrainSettings,
+    folder: Path,
+    validation: Validation | None,
+    progress: ProgressFn | None,
+) -> None:
+    """Train one stage; its average is in the state file.
+
+    Raises:
+        ModelError: the weights diverged.
+    """
+    perceptual = None
+    if settings.loss.perceptual > 0:
+        perceptual = load_perceptual_network(settings.loss.perceptual_network or None)
+    validate = validation if validation is not None and validation.possible else None
+    try:
+        train(network, batches, perceptual, settings, folder, validate=validate, progress=progress)
+    except FloatingPointError as exc:
+        kept = f"the last good state is in {folder}" if (folder / STATE).exists() else "nothing was saved yet"
+        msg = f"{exc}; {kept}: continue with --resume, or start again with a lower optim.learning_rate"
+        raise ModelError(msg) from exc
+
+
+def _batches(
+    corpus: Corpus,
+    codes: Codes,
+    basis: LipBasis,
+    network: Generator,
+    settings: TrainSettings,
+    stage: int,
+    quiet: NDArray[np.float32],
+    optional: bool,
+) -> Batches | None:
+    """What a stage learns from; None where no clip is large enough and the run has other stages."""
+    size, seed = picture_size(network, settings), settings.seed + stage
+    try:
+        return Batches(corpus.clips, codes, basis, size, network.n_refs, settings.data, seed, quiet)
+    except DatasetError:
+        if not optional:
+            raise
+        return None
+
+
+def _claim(run: Path, recipe: Recipe, corpus: Corpus, resume: bool) -> None:
+    """Make the run folder this run's, or refuse."""
+    known = read_json(run / RECIPE)
+    if known and not resume:
+        msg = f"{run} holds a run already; continue it with --resume, or give another folder"
+        raise SettingsError(msg, key="output")
+    if known:
+        changed = differing(known["recipe"], recipe.to_json())
+        if changed:
+            msg = (
+                f"the run in {run} was started with another {changed[0]}; resume it with the same recipe, "
+                "or start a new one in another folder"
+            )
+            raise SettingsError(msg, key=changed[0])
+        if known["corpus"] != corpus.key:
+            msg = f"the dataset changed since the run in {run} was started; start a new run in another folder"
+            raise DatasetError(msg, run)
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / RECIPE, {"recipe": recipe.to_json(), "corpus": corpus.key, "data": corpus.describe()})
+
+
+def _taught(
+    run: Path, network: Generator, recipe: Recipe, corpus: Corpus, progress: ProgressFn | None
+) -> tuple[LipBasis, Codes]:
+    """Lip shapes and what is heard of them; the network gets its audio branch. Kept from an earlier run where there."""
+    settings = recipe.lips
+    if not isinstance(network, LipPainter):
+        basis = fit_lip_basis(corpus.clips, settings.codes)
+        return basis, [np.zeros((len(clip), settings.codes), np.float32) for clip in corpus.clips]
+    key = digest([corpus.key, recipe.to_json()["lips"]])
+    teacher = LipTeacher.load(run / "lips.safetensors", key, settings)
+    if teacher is None:
+        teacher = LipTeacher.taught(corpus.clips, corpus.lips, settings, progress=_named(progress, "hearing lips"))
+        teacher.save(run / "lips.safetensors", key)
+    teacher.install(network)
+    codes = _read_codes(run / "codes.safetensors", corpus.clips, key)
+    if codes is None:
+        listening = _named(progress, "hearing unknown speakers")
+        codes = out_of_fold_codes(corpus.clips, teacher.basis, settings, corpus.lips, listening)
+        named = {f"{k:06d}": code for k, code in enumerate(codes)}
+        save_file(named, run / "codes.safetensors.partial", metadata={"key": key})
+        (run / "codes.safetensors.partial").replace(run / "codes.safetensors")
+    return teacher.basis, codes
+
+
+def _read_codes(path: Path, clips: Sequence[Clip], key: str) -> Codes | None:
+    from safetensors import safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            fits = (file.metadata() or {}).get("key") == key
+        codes = load_file(path)
+    except (OSError, SafetensorError):
+        return None
+    return [codes[f"{k:06d}"] for k in range(len(clips))] if fits else None
+
+
+def _publish(
+    run: Path,
+    network: Generator,
+    recipe: Recipe,
+    corpus: Corpus,
+    size: tuple[int, int],
+    step: int,
+    progress: ProgressFn | None,
+) -> Trained:
+    """Score the result on held-out speakers and write the model."""
+    if progress is not None:
+        progress("scoring", 0, 1)
+    scores = score_network(network, corpus.held_out, load_distance(), size) if corpus.held_out else None
+    info = describe_weights(
+        network,
+        recipe.train.architecture,
+        corpus.features,
+        scores,
+        name=recipe.name,
+        licence=recipe.licence,
+        step=step,
+        data=corpus.describe(),
+    )
+    save_checkpoint(network, info, run / MODEL)
+    if progress is not None:
+        progress("scoring", 1, 1)
+    return Trained(model=run / MODEL, step=step, scores=None if scores is None else replace(scores, pixels=None))
+
+
+def _named(progress: ProgressFn | None, stage: str) -> ProgressFn | None:
+    """The same progress under the name of a phase."""
+    return None if progress is None else lambda _, done, total: progress(stage, done, total)

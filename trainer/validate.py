@@ -1,0 +1,148 @@
+"""Quick scores of a network in memory on held-out clips: while it trains, and before and after fine-tuning.
+
+It is the reconstruction protocol of `evaluation`, on a few seconds of each clip and with few judges; `julnet evaluate`
+is the whole of it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from julnet_plugin.face.crop import mouth_square
+from trainer import metrics
+from trainer import uncertainty_metrics as um
+from trainer.evaluation.methods import NetworkMethod
+from trainer.evaluation.reconstruction import Protocol, usable_blocks
+from trainer.evaluation.render import PixelSample, Rendered, joined, render_clip
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from julnet_plugin.model.generator import Generator
+    from trainer.dataset import Clip
+    from trainer.distances import PictureDistance
+
+QUICK = Protocol(gap_s=1.0, seconds=1.6)
+MOST_CLIPS = 24  #: a larger held-out set is thinned evenly
+_AT_ONCE = 16
+_DB_WORTH = 0.1  #: share of the distance that counts as much as one decibel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Means over clips, in the mouth square."""
+
+    psnr: float  #: dB
+    distance: float  #: perceptual; lower is better
+    distance_name: str
+    spearman: float  #: of σ and |error| over pixels of the mask; NaN for a network without σ
+    frames: int
+    pixels: PixelSample | None = field(default=None, repr=False)
+
+    def to_json(self) -> dict[str, float]:
+        """For logs and headers; what is not known is left out."""
+        values = {"psnr": self.psnr, self.distance_name: self.distance, "spearman": self.spearman}
+        return {name: round(value, 4) for name, value in values.items() if np.isfinite(value)}
+
+    def gain_over(self, other: Scores) -> float:
+        """How much better than other scores, in decibels; a tenth of the distance counts as one."""
+        return (self.psnr - other.psnr) + (1 - self.distance / max(other.distance, 1e-9)) / _DB_WORTH
+
+
+def score_network(
+    network: Generator,
+    clips: Sequence[Clip],
+    distance: PictureDistance,
+    size: tuple[int, int] | None = None,
+    protocol: Protocol = QUICK,
+) -> Scores | None:
+    """Score a network, in eval mode, on clips; None where no clip is long enough to be judged."""
+    method = NetworkMethod(network, size=size)
+    psnr: list[float] = []
+    far: list[float] = []
+    pixels: list[PixelSample] = []
+    frames = 0
+    for clip in thinned(clips):
+        blocks, _ = usable_blocks(clip, protocol)
+        if not blocks:
+            continue
+        drawn = render_clip(clip, method, blocks)
+        frames += len(drawn.frames)
+        psnr.append(float(metrics.psnr(*_squares(drawn)).mean()))
+        far.append(_distance(drawn, distance))
+        if drawn.pixels is not None:
+            pixels.append(drawn.pixels)
+    if not frames:
+        return None
+    sample = joined(pixels) if pixels else None
+    return Scores(
+        psnr=float(np.mean(psnr)),
+        distance=float(np.mean(far)),
+        distance_name=distance.name,
+        spearman=um.spearman(sample.sigma, sample.error) if sample is not None else float("nan"),
+        frames=frames,
+        pixels=sample,
+    )
+
+
+class Validation:
+    """Scores averaged weights while a network trains; "score" is the gain over the weights it started from, in dB.
+
+    Args:
+        network: as it is before training; copied.
+        clips: held out.
+        distance: a perceptual distance.
+        size: of the crops to draw.
+        protocol: how much of each clip.
+    """
+
+    def __init__(
+        self,
+        network: Generator,
+        clips: Sequence[Clip],
+        distance: PictureDistance,
+        size: tuple[int, int],
+        protocol: Protocol = QUICK,
+    ) -> None:
+        self._network = copy.deepcopy(network).eval()
+        self._clips, self._distance, self._size, self._protocol = clips, distance, size, protocol
+        self.start = score_network(self._network, clips, distance, size, protocol)
+
+    @property
+    def possible(self) -> bool:
+        """Whether the clips suffice to say anything."""
+        return self.start is not None
+
+    def __call__(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
+        """See `trainer.train.Validate`."""
+        self._network.load_state_dict(dict(weights))
+        scores = score_network(self._network, self._clips, self._distance, self._size, self._protocol)
+        assert scores is not None
+        assert self.start is not None
+        return {"score": scores.gain_over(self.start), **scores.to_json()}
+
+
+def thinned(clips: Sequence[Clip], most: int = MOST_CLIPS) -> list[Clip]:
+    """At most so many clips, evenly spaced."""
+    if len(clips) <= most:
+        return list(clips)
+    return [clips[k] for k in np.linspace(0, len(clips) - 1, most).astype(int)]
+
+
+def _squares(drawn: Rendered) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Drawn and true mouth squares, (K, s, s, 3) in [0, 1]."""
+    rows, columns = mouth_square(drawn.size)
+    return tuple(x[:, rows, columns].astype(np.float32) / np.float32(255) for x in (drawn.image, drawn.truth))  # type: ignore[return-value]
+
+
+def _distance(drawn: Rendered, distance: PictureDistance) -> float:
+    image, truth = (torch.from_numpy(x.transpose(0, 3, 1, 2)) for x in _squares(drawn))
+    parts = [distance(image[k : k + _AT_ONCE], truth[k : k + _AT_ONCE]) for k in range(0, len(image), _AT_ONCE)]
+    return float(torch.cat(parts).mean())
