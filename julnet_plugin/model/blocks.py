@@ -49,7 +49,7 @@ class ConvBlock2d(Foldable):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return F.relu(self.norm(self.conv(x)))
+        return F.relu_(self.norm(self.conv(x)))
 
     def fold(self) -> None:
         """Put the normalisation into the convolution's weights."""
@@ -93,7 +93,7 @@ class JoinBlock2d(Foldable):
 
     def forward(self, first: Tensor, share: Tensor) -> Tensor:
         """See the class."""
-        return F.relu(self.norm(self.conv(first) + share))
+        return F.relu_(self.norm(self.conv(first) + share))
 
     def fold(self) -> None:
         """Put the normalisation into both convolutions' weights."""
@@ -120,8 +120,8 @@ class ResBlock2d(Foldable):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        y = self.conv1(F.relu(self.norm1(x)))
-        y = self.conv2(F.relu(self.norm2(y)))
+        y = self.conv1(F.relu_(self.norm1(x)))
+        y = self.conv2(F.relu_(self.norm2(y)))
         return x + y  # type: ignore[no-any-return]
 
     def fold(self) -> None:
@@ -145,7 +145,7 @@ class ConvBlock1d(Foldable):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        return F.relu(self.norm(self.conv(x)))
+        return F.relu_(self.norm(self.conv(x)))
 
     def fold(self) -> None:
         """Put the normalisation into the convolution's weights."""
@@ -170,8 +170,8 @@ class ResBlock1d(Foldable):
 
     def forward(self, x: Tensor) -> Tensor:
         """See the class."""
-        y = self.conv1(F.relu(self.norm1(x)))
-        y = self.conv2(F.relu(self.norm2(y)))
+        y = self.conv1(F.relu_(self.norm1(x)))
+        y = self.conv2(F.relu_(self.norm2(y)))
         return x + y  # type: ignore[no-any-return]
 
     def fold(self) -> None:

@@ -28,7 +28,7 @@ from julnet_plugin.model.blocks import (
     UpBlock2d,
 )
 from julnet_plugin.model.generator import AUDIO_WINDOW, Generator, GeneratorOutput, lay_over, mouth_square
-from julnet_plugin.model.regions import Frame, Region
+from julnet_plugin.model.regions import Frame, Region, packed
 from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, NoUncertainty, UncertaintyHead
 
 _REDUCED = 4  #: the encoders' features are this many times smaller than the crop
@@ -191,7 +191,8 @@ class PaperGenerator(Generator):
             returns: (B, 4 · width, h/4, w/4) and (B, 2 · width, h/4, w/4).
         """
         features = self.reference_encoder(refs.flatten(1, 2))  # F_R
-        return self.deform_encoder(features), self.id_encoder.join.share(features)
+        deformable = self.deform_encoder(features).contiguous()  # AdaAT works on the planes of single channels
+        return deformable, self.id_encoder.join.share(features)
 
     def forward(self, masked_source: Tensor, mask: Tensor, audio: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """See `Generator.forward`."""
@@ -202,12 +203,13 @@ class PaperGenerator(Generator):
         identity = self.id_encoder(source, reference_share)  # F_I
         condition = torch.cat([self.audio_encoder(audio), identity], dim=1)
         parameters = self.parameter_encoder(condition)  # S, R, T
-        deformed, have = self._deform(deform_features, parameters, frame)  # F_D
+        deformed, have = self._deform(deform_features, parameters, source, frame)  # F_D
         features, have = self._decode(source, deformed, have, frame)
         painted = self.face_decoder.paint(features)
         want = frame.whole(1) if self.config.decode == "full" else frame.around_mouth(1, 0)
         painted, features = have.cut(painted, want), have.cut(features, want)
-        seen = torch.cat([features, painted.to(features.dtype), masked_source[(..., *want.slices)]], dim=1)
+        image = packed(painted, like=features).to(features.dtype)
+        seen = torch.cat([features, image, packed(masked_source[(..., *want.slices)], like=features)], dim=1)
         error, log_sigma = self.uncertainty(seen)
         return GeneratorOutput(
             image=lay_over(masked_source, mask, _place(painted, want, frame)),
@@ -220,12 +222,12 @@ class PaperGenerator(Generator):
         return frame.whole(reduced) if self.config.decode == "full" else frame.around_mouth(reduced, halo)
 
     def _deform(
-        self, features: Tensor, parameters: tuple[Tensor, Tensor, Tensor], frame: Frame
+        self, features: Tensor, parameters: tuple[Tensor, Tensor, Tensor], source: Tensor, frame: Frame
     ) -> tuple[Tensor, Region]:
-        """AdaAT and the deform decoder, each block on no more than the ones after it need."""
+        """AdaAT and the deform decoder, each block on no more than the ones after it need; laid out as `source` is."""
         halo = _HALO_DECODER + _HALO_BLOCK * len(self.deform_decoder)
         have = self._region(frame, _REDUCED, halo)
-        x = adaat(features, *parameters, *have.slices)
+        x = packed(adaat(features, *parameters, *have.slices), like=source)
         for block in self.deform_decoder:
             x = block(x)
             halo -= _HALO_BLOCK
@@ -235,7 +237,7 @@ class PaperGenerator(Generator):
 
     def _decode(self, source: Tensor, deformed: Tensor, have: Region, frame: Frame) -> tuple[Tensor, Region]:
         """The face decoder up to its last features, around the mouth square."""
-        joined = torch.cat([source[(..., *have.slices)], deformed], dim=1)
+        joined = torch.cat([packed(source[(..., *have.slices)]), deformed], dim=1)
         half = self.face_decoder.start(joined)
         want = self._region(frame, _REDUCED // 2, _HALO_HALF)
         half = have.times(2).cut(half, want)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from julnet_plugin.model.generator import MouthSquare
@@ -32,10 +33,19 @@ class Region(NamedTuple):
         return Region(*(edge * factor for edge in self))
 
     def cut(self, x: Tensor, want: Region) -> Tensor:
-        """The part `want` of a tensor (..., h, w) that covers this region."""
+        """The part `want` of a tensor (B, C, h, w) that covers this region."""
         rows = slice(want.top - self.top, want.bottom - self.top)
         columns = slice(want.left - self.left, want.right - self.left)
-        return x[..., rows, columns]
+        return packed(x[..., rows, columns])
+
+
+def packed(x: Tensor, like: Tensor | None = None) -> Tensor:
+    """A part of a (B, C, h, w) tensor without gaps, channels last if they were (or `like`'s are).
+
+    Layers take anything, but what has gaps they lay out anew, with the channels first, and the next layer back again.
+    """
+    channels_last = (x if like is None else like).stride(1) == 1
+    return x.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
 
 
 class Frame(NamedTuple):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from julnet_plugin.model.blocks import ConvBlock2d, UpBlock2d
-from julnet_plugin.model.fastconv import FrequencyConv2d, WinogradConv2d, accelerate, doubling_conv
+from julnet_plugin.model.fastconv import ColumnsConv2d, FrequencyConv2d, WinogradConv2d, accelerate, doubling_conv
 
 SIZES = [(1, 8, 8), (2, 5, 7), (1, 1, 1), (1, 33, 22), (1, 26, 50)]
 
@@ -24,6 +24,14 @@ def test_the_frequency_domain_gives_the_convolution(batch: int, rows: int, colum
     conv = nn.Conv2d(3, 5, kernel, padding=kernel // 2).double()
     x = torch.randn(batch, 3, rows, columns, dtype=torch.float64)
     torch.testing.assert_close(FrequencyConv2d(conv)(x), conv(x), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("batch", "rows", "columns"), SIZES)
+def test_a_kernels_columns_add_up_to_the_convolution(batch: int, rows: int, columns: int, bias: bool) -> None:
+    conv = nn.Conv2d(4, 3, 7, padding=3, bias=bias).double()
+    x = torch.randn(batch, 4, rows, columns, dtype=torch.float64)
+    torch.testing.assert_close(ColumnsConv2d(conv)(x), conv(x), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -52,13 +60,14 @@ def test_only_convolutions_that_gain_are_replaced() -> None:
         nn.Conv2d(64, 64, 3, padding=1, padding_mode="reflect"),
         nn.Conv2d(64, 64, 1),
         nn.Conv2d(32, 32, 7, padding=3),
+        nn.Conv2d(64, 3, 7, padding=3),
         UpBlock2d(4, 4),
         nn.Sequential(ConvBlock2d(64, 64, 11)),
     ).eval()
     x = torch.randn(1, 64, 6, 6)
     accelerate(network)
-    kinds = [type(module).__name__ for module in list(network)[:8]]
-    assert kinds == ["WinogradConv2d", *["Conv2d"] * 6, "FrequencyConv2d"]
-    assert isinstance(network.get_submodule("8.conv"), nn.ConvTranspose2d)
-    assert isinstance(network.get_submodule("9.0.conv"), FrequencyConv2d)
-    assert network[9](x).shape == x.shape
+    kinds = [type(module).__name__ for module in list(network)[:9]]
+    assert kinds == ["WinogradConv2d", *["Conv2d"] * 6, "FrequencyConv2d", "ColumnsConv2d"]
+    assert isinstance(network.get_submodule("9.conv"), nn.ConvTranspose2d)
+    assert isinstance(network.get_submodule("10.0.conv"), FrequencyConv2d)
+    assert network[10](x).shape == x.shape
