@@ -28,6 +28,7 @@ Float32 = NDArray[np.float32]
 
 _JUMP = 0.5  #: face sizes that a followed face may be away from where it was expected
 _SWAP_LIKENESS = 0.7  #: a followed face that suddenly looks less like itself than this is somebody else's
+_TURN_LIKENESS = 0.9  #: … unless it looks like it did one picture ago: a head that turns fast
 _KNOWN_LIKENESS = 0.8  #: a face that was away for long must look this much like who it is taken for
 _GROWTH = 1.5  #: size ratio within which a face that comes back is taken for the same
 _SAME_FACE = 0.6  #: two faces that overlap by more than this are one
@@ -63,6 +64,7 @@ class Person:
         self.sightings = 0
         self._motion = np.zeros(2)
         self._look = np.zeros((LOOK_PX, LOOK_PX, 3), np.float32)
+        self._last_look = np.zeros((LOOK_PX, LOOK_PX, 3), np.uint8)
 
     def see(self, index: int, face: Face) -> None:
         """Record where the person is in a picture; frames since the last sighting become rows without a face."""
@@ -75,7 +77,9 @@ class Person:
         """Whether a followed face is still this person, and not a neighbour that came in front."""
         if self.distance(face.landmarks, index) > _JUMP:
             return False
-        return likeness(self._look, face.seen.look) >= _SWAP_LIKENESS
+        if likeness(self._look, face.seen.look) >= _SWAP_LIKENESS:
+            return True
+        return likeness(self._last_look, face.seen.look) >= _TURN_LIKENESS
 
     def distance(self, landmarks: Float32, index: int) -> float:
         """How far a face is from where this person is expected, in face sizes; size changes count like moves."""
@@ -136,7 +140,7 @@ class Person:
             self._look += _LOOK_RATE * (face.seen.look - self._look)
         else:
             self._look = face.seen.look.astype(np.float32)
-        self.landmarks, self.last_seen = face.landmarks, index
+        self.landmarks, self._last_look, self.last_seen = face.landmarks, face.seen.look, index
         self.sightings += 1
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -228,6 +229,40 @@ def test_two_runs_agree_to_the_bit_and_disk_equals_memory(
         assert np.array_equal(one.quality, two.quality)
         assert np.array_equal(one.looks, two.looks)
     assert isinstance(walked.tracks[0].landmarks, np.memmap)
+
+
+def test_people_who_walk_past_each_other_keep_their_tracks(
+    tracker: MediaPipeFaceMesh, put_head: PutHead, make_info: MakeInfo
+) -> None:
+    def clip() -> Iterator[tuple[int, Picture]]:
+        for i in range(40):
+            plate = put_head(grey(), 400 - 8 * i, 135, 0.8, tint=True)
+            yield i, put_head(plate, 80 + 8 * i, 135, 0.9)
+
+    tracks = track_plate(clip(), make_info(W, H, 40), tracker).tracks
+    assert len(tracks) == 2
+    front, back = sorted(tracks, key=lambda t: middle(t, 0)[0])
+    assert front.found.all()
+    assert middle(front, 39)[0] == pytest.approx(middle(front, 0)[0] + 8 * 39, abs=12)
+    assert middle(back, 39)[0] == pytest.approx(middle(back, 0)[0] - 8 * 39, abs=12)
+    assert not back.found[20]
+
+
+def test_a_long_clip_takes_no_more_memory_on_disk_than_a_short_one(
+    make_mesh: Mesh, make_info: MakeInfo, tmp_path: Path
+) -> None:
+    def peak(count: int) -> int:
+        pictures = ((i, picture) for i in range(count))
+        script = Script([[face]] * count)
+        tracemalloc.start()
+        track_plate(pictures, make_info(W, H, count), script, folder=tmp_path / str(count))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return most
+
+    picture, face = painted([(150, ANNA)]), make_mesh(150, 120)
+    peak(10)
+    assert peak(380) < peak(130) + 400_000  # in memory the 250 frames would take 1.5 MB
 
 
 def test_a_hand_in_front_loses_the_face_or_lowers_its_quality_but_never_stops(
