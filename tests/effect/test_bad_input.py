@@ -150,7 +150,7 @@ def test_somebody_elses_folder_is_left_alone(render: Render, tmp_path: Path) -> 
 def test_a_disk_that_cannot_hold_the_take_is_refused_before_any_work(
     render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     with pytest.raises(TakeError, match="free some space"):
         render(tmp_path / "take")
     assert list(tmp_path.iterdir()) == []

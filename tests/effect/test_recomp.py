@@ -51,7 +51,7 @@ def test_compositing_again_without_edits_gives_the_same_bytes(take: Path, conten
 
 def test_a_new_matte_changes_only_what_shows_it(take: Path, contents: Contents) -> None:
     before = contents(take)
-    rederive_matte(take, {"matte.low_cv": 1.0, "matte.gamma": 2.0})
+    rederive_matte(take, {"matte.low_cv": 60.0, "matte.high_cv": 200.0, "matte.gamma": 2.0})
     assert changed(before, contents(take)) == {
         "matte.mov",
         "png/uncertainty.png",
@@ -64,20 +64,18 @@ def test_a_new_matte_changes_only_what_shows_it(take: Path, contents: Contents) 
 
 
 def test_the_matte_alone_equals_the_one_of_a_whole_comp(take: Path, contents: Contents) -> None:
-    rederive_matte(take, {"matte.low_cv": 1.0, "matte.blur_px": 2.0})
+    rederive_matte(take, {"matte.low_cv": 60.0, "matte.high_cv": 200.0, "matte.blur_px": 2.0})
     after_matte = contents(take)
     recomposite(take)
     assert changed(after_matte, contents(take)) == {"take.json"}, "which now says that the picture is up to date too"
 
 
 def test_holding_the_plate_gives_it_back_where_the_matte_is_white(take: Path, rendered: Take) -> None:
-    rederive_matte(
-        take, {"drive.mode": "hold_plate", "matte.low_cv": 0.0, "matte.high_cv": 0.001, "matte.blur_px": 0.0}
-    )
+    white = {"matte.low_cv": 0.0, "matte.high_cv": 0.001, "matte.blur_px": 0.0, "matte.temporal_frames": 0.0}
+    rederive_matte(take, {"drive.mode": "hold_plate", **white})
     made = recomposite(take)
     assert all(row["coverage_px"] == 0 for row in made.manifest["frames"])
-    with open_plate(Path(made.manifest["inputs"]["plate"]["path"])) as plate, open_plate(take / "png") as pngs:
-        del pngs
+    with open_plate(Path(made.manifest["inputs"]["plate"]["path"])) as plate:
         whole = [frame.rgb for frame in plate.frames(frames_of(rendered))]
     with open_plate(take / "png" / "dub.######.png") as reader:
         assert all(np.array_equal(frame.rgb, whole[frame.index]) for frame in reader.frames())
