@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin import hookimpl
+from julnet_plugin.errors import PluginError
 from julnet_plugin.face.detect import Effort, MediaPipeFaceMesh, Sighting
 from julnet_plugin.face.people import Face, Person, PersonFactory, assign, drop_doubles
 from julnet_plugin.face.shots import split_shots
-from julnet_plugin.face.tracks import FaceTrack, Tracking, part_folder, publish
+from julnet_plugin.face.tracks import LANDMARKS, FaceTrack, Tracking, part_folder, publish
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from julnet_plugin.interfaces import FaceTracker
-    from julnet_plugin.types import MediaInfo, ProgressFn
+    from julnet_plugin.types import FloatArray, MediaInfo, ProgressFn
 
 Picture = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
@@ -93,6 +94,7 @@ def track_plate(
         The tracking; when `folder` is given, opened from there.
 
     Raises:
+        PluginError: the tracker breaks its contract.
         RedubCancelled: from `progress`; nothing is left at `folder`.
     """
     settings = settings or TrackSettings()
@@ -201,7 +203,7 @@ class _Shot:
         """Look for faces other than those in `taken`, when it is time to."""
         if not isinstance(self._tracker, FollowingTracker):
             plain = self._tracker.detect(picture, self._settings.max_faces)
-            found = [Sighting(np.asarray(face, np.float32)) for face in plain]
+            found = [Sighting(self._checked(face)) for face in plain]
         elif (effort := self._effort(index, bool(taken), missing)) is None:
             return []
         else:
@@ -226,6 +228,13 @@ class _Shot:
             return "thorough"
         self._glanced = not self._glanced
         return "glance" if self._glanced and not just_lost else "look"
+
+    def _checked(self, landmarks: FloatArray) -> Float32:
+        face = np.asarray(landmarks, np.float32)
+        if face.shape != (LANDMARKS, 3):
+            msg = f"the face tracker {self._tracker.name} gave landmarks of shape {face.shape}; ({LANDMARKS}, 3) is needed"
+            raise PluginError(msg, self._tracker.name)
+        return face
 
     def _large_enough(self, landmarks: Float32) -> bool:
         return bool(np.ptp(landmarks[:, :2], axis=0).max() >= self._settings.min_face_px)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from julnet_plugin.errors import JulnetError
+from julnet_plugin.errors import JulnetError, PluginError
 from julnet_plugin.face.boxes import box_of
 from julnet_plugin.face.detect import MediaPipeFaceMesh
 from julnet_plugin.face.track import TrackSettings, julnet_face_trackers, track_plate
@@ -164,6 +164,15 @@ def test_progress_counts_every_picture_and_may_stop_the_job(
         )
     assert calls == [("track", done, 9) for done in range(1, 7)]
     assert not (tmp_path / "faces").exists()
+
+
+def test_a_tracker_with_other_landmarks_is_refused_by_name(make_info: MakeInfo) -> None:
+    with pytest.raises(PluginError, match=r"script gave landmarks of shape \(468, 3\)"):
+        run([grey()], [[np.zeros((468, 3), np.float32)]], make_info(W, H, 1))
+
+
+def test_landmarks_that_are_no_numbers_are_no_face(make_info: MakeInfo) -> None:
+    assert run([grey()], [[np.full((478, 3), np.nan, np.float32)]], make_info(W, H, 1)).tracks == ()
 
 
 def test_a_clip_without_a_face_is_a_tracking_without_tracks(make_info: MakeInfo, tmp_path: Path) -> None:
