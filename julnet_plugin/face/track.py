@@ -232,7 +232,8 @@ class _Shot:
     def _checked(self, landmarks: FloatArray) -> Float32:
         face = np.asarray(landmarks, np.float32)
         if face.shape != (LANDMARKS, 3):
-            msg = f"the face tracker {self._tracker.name} gave landmarks of shape {face.shape}; ({LANDMARKS}, 3) is needed"
+            wanted = (LANDMARKS, 3)
+            msg = f"the face tracker {self._tracker.name} gave landmarks of shape {face.shape}; {wanted} is needed"
             raise PluginError(msg, self._tracker.name)
         return face
 
