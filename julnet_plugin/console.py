@@ -138,10 +138,10 @@ def private_stdout() -> Iterator[TextIO]:
             real = before.fileno()
             before.flush()
             keep = os.dup(real)
+            os.dup2(2, real)
         except (OSError, ValueError, AttributeError):  # not a file, so nothing can print past Python
             yield before
             return
-        os.dup2(2, real)
         try:
             own = os.fdopen(os.dup(keep), "w", encoding="utf-8", errors="backslashreplace")
             yield own

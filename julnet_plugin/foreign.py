@@ -23,17 +23,19 @@ from julnet_plugin.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: By errno: what went wrong, in words, and what to do.
-_OS_ADVICE: dict[int, str] = {
-    errno.ENOSPC: "the disk is full: free some space, then repeat with --resume",
-    errno.EDQUOT: "your disk quota is used up: free some space, then repeat with --resume",
-    errno.EROFS: "the disk is read-only: choose another output",
-    errno.EACCES: "you may not read or write it: change its permissions or choose another place",
-    errno.EPERM: "you may not read or write it: change its permissions or choose another place",
-    errno.EFBIG: "the file system cannot hold a file that large: choose another output",
-    errno.ENAMETOOLONG: "the name is too long for this file system: choose a shorter output",
-    errno.EMFILE: "too many files are open: close other programs or raise the limit (ulimit -n)",
+_PERMISSION = "you may not read or write it: change its permissions or choose another place"
+_ADVICE = {
+    "ENOSPC": "the disk is full: free some space, then repeat with --resume",
+    "EDQUOT": "your disk quota is used up: free some space, then repeat with --resume",
+    "EROFS": "the disk is read-only: choose another output",
+    "EACCES": _PERMISSION,
+    "EPERM": _PERMISSION,
+    "EFBIG": "the file system cannot hold a file that large: choose another output",
+    "ENAMETOOLONG": "the name is too long for this file system: choose a shorter output",
+    "EMFILE": "too many files are open: close other programs or raise the limit (ulimit -n)",
 }
+#: By errno, as far as this system knows them: what went wrong, in words, and what to do.
+_OS_ADVICE = {getattr(errno, name): advice for name, advice in _ADVICE.items() if hasattr(errno, name)}
 
 
 def translated(exc: BaseException) -> JulnetError | None:
