@@ -164,7 +164,8 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     a, b = _flat(old), _flat(new)
     changed = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
     free = (*FREE, *(f"overrides.{key}" for key in FREE), "description")
-    return [key for key in changed if key not in free]
+    # A name is told as the user writes it: what came by --set is compared there as well as where it ended up.
+    return [key.removeprefix("overrides.") for key in changed if key not in free]
 
 
 @cache

@@ -11,7 +11,6 @@ The run folder keeps what each phase made, so that a run that was killed goes on
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,37 +22,28 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from julnet_plugin.errors import ModelError, SettingsError
+from julnet_plugin.errors import SettingsError
 from julnet_plugin.model.checkpoint import save_checkpoint
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
-from julnet_plugin.model.rt import RtGenerator
-from trainer.batches import Batches
-from trainer.config import TrainSettings
 from trainer.corpus import Corpus, read_corpus
-from trainer.cutting import FULL, HALF
 from trainer.dataset import Clip, DatasetError
 from trainer.distances import load_distance
 from trainer.lipshape import fit_lip_basis, out_of_fold_codes
-from trainer.perceptual import load_perceptual_network
 from trainer.recipe import Recipe, differing
 from trainer.records import digest, read_json, write_json
-from trainer.state import read_average
+from trainer.stages import Codes, named, train_stages
 from trainer.step import LipPainter
 from trainer.teacher import LipTeacher
-from trainer.train import STATE, is_over, train
 from trainer.uncertainty_metrics import calibrate
-from trainer.validate import Scores, Validation, score_network
+from trainer.validate import Scores, score_network
 
 if TYPE_CHECKING:
     from julnet_plugin.manager import Manager
     from julnet_plugin.model.lips import LipBasis
     from julnet_plugin.types import ProgressFn
 
-log = logging.getLogger(__name__)
-
 MODEL, RECIPE = "model.safetensors", "recipe.json"
-Codes = list[NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,25 +86,7 @@ def train_run(
     network = new_network(recipe, corpus, manager)
     basis, codes = _taught(run, network, recipe, corpus, progress)
     quiet = silent_features(manager, corpus.features)
-    size, step = picture_size(network, recipe.stage(0)), 0
-    for index, stage in enumerate(recipe.stages):
-        settings = recipe.stage(index)
-        folder = run / f"{index + 1}-{stage.name}"
-        later = (run / f"{k + 1}-{s.name}" for k, s in enumerate(recipe.stages) if k > index)
-        if not (is_over(folder, settings) or any((f / STATE).exists() for f in later)):
-            own_size = picture_size(network, settings)
-            batches = _batches(corpus, codes, basis, network, settings, index, quiet, optional=len(recipe.stages) > 1)
-            if batches is None:
-                log.warning("stage %s is left out: no clip is stored at %d x %d", stage.name, *own_size)
-                continue
-            validation = None
-            if settings.validate_every and corpus.held_out:
-                validation = Validation(network, corpus.held_out, load_distance(), own_size)
-            train_stage(network, batches, settings, folder, validation, _named(progress, f"training: {stage.name}"))
-        if (folder / STATE).exists():
-            facts, average = read_average(folder / STATE)
-            network.load_state_dict(average)
-            size, step = picture_size(network, settings), step + int(facts["step"])
+    size, step = train_stages(network, corpus, basis, codes, recipe, run, quiet, progress)
     return _publish(run, network.cpu().eval(), recipe, corpus, size, step, progress)
 
 
@@ -134,13 +106,6 @@ def new_network(recipe: Recipe, corpus: Corpus, manager: Manager) -> Generator:
         raise SettingsError(msg, key="network") from exc
     assert isinstance(network, Generator)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def picture_size(network: Generator, settings: TrainSettings) -> tuple[int, int]:
-    """(h, w) of the crops that a stage trains on: `rt` takes two sizes, other networks their own."""
-    if isinstance(network, RtGenerator):
-        return FULL if settings.data.full_size else HALF
-    return network.crop_size
 
 
 def silent_features(manager: Manager, features: str) -> NDArray[np.float32]:
@@ -164,51 +129,6 @@ def describe_weights(
         calibration=knots,
         **known,
     )
-
-
-def train_stage(
-    network: Generator,
-    batches: Batches,
-    settings: TrainSettings,
-    folder: Path,
-    validation: Validation | None,
-    progress: ProgressFn | None,
-) -> None:
-    """Train one stage; its average is in the state file.
-
-    Raises:
-        ModelError: the weights diverged.
-    """
-    perceptual = None
-    if settings.loss.perceptual > 0:
-        perceptual = load_perceptual_network(settings.loss.perceptual_network or None)
-    validate = validation if validation is not None and validation.possible else None
-    try:
-        train(network, batches, perceptual, settings, folder, validate=validate, progress=progress)
-    except FloatingPointError as exc:
-        kept = f"the last good state is in {folder}" if (folder / STATE).exists() else "nothing was saved yet"
-        msg = f"{exc}; {kept}: continue with --resume, or start again with a lower optim.learning_rate"
-        raise ModelError(msg) from exc
-
-
-def _batches(
-    corpus: Corpus,
-    codes: Codes,
-    basis: LipBasis,
-    network: Generator,
-    settings: TrainSettings,
-    stage: int,
-    quiet: NDArray[np.float32],
-    optional: bool,
-) -> Batches | None:
-    """What a stage learns from; None where no clip is large enough and the run has other stages."""
-    size, seed = picture_size(network, settings), settings.seed + stage
-    try:
-        return Batches(corpus.clips, codes, basis, size, network.n_refs, settings.data, seed, quiet)
-    except DatasetError:
-        if not optional:
-            raise
-        return None
 
 
 def _claim(run: Path, recipe: Recipe, corpus: Corpus, resume: bool) -> None:
@@ -243,15 +163,15 @@ def _taught(
     key = digest([corpus.key, recipe.to_json()["lips"]])
     teacher = LipTeacher.load(run / "lips.safetensors", key, settings)
     if teacher is None:
-        teacher = LipTeacher.taught(corpus.clips, corpus.lips, settings, progress=_named(progress, "hearing lips"))
+        teacher = LipTeacher.taught(corpus.clips, corpus.lips, settings, progress=named(progress, "hearing lips"))
         teacher.save(run / "lips.safetensors", key)
     teacher.install(network)
     codes = _read_codes(run / "codes.safetensors", corpus.clips, key)
     if codes is None:
-        listening = _named(progress, "hearing unknown speakers")
+        listening = named(progress, "hearing unknown speakers")
         codes = out_of_fold_codes(corpus.clips, teacher.basis, settings, corpus.lips, listening)
-        named = {f"{k:06d}": code for k, code in enumerate(codes)}
-        save_file(named, run / "codes.safetensors.partial", metadata={"key": key})
+        numbered = {f"{k:06d}": code for k, code in enumerate(codes)}
+        save_file(numbered, run / "codes.safetensors.partial", metadata={"key": key})
         (run / "codes.safetensors.partial").replace(run / "codes.safetensors")
     return teacher.basis, codes
 
@@ -295,8 +215,3 @@ def _publish(
     if progress is not None:
         progress("scoring", 1, 1)
     return Trained(model=run / MODEL, step=step, scores=None if scores is None else replace(scores, pixels=None))
-
-
-def _named(progress: ProgressFn | None, stage: str) -> ProgressFn | None:
-    """The same progress under the name of a phase."""
-    return None if progress is None else lambda _, done, total: progress(stage, done, total)

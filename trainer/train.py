@@ -31,7 +31,7 @@ from trainer.state import Companions, Ema, load_state, read_average, save_state
 from trainer.step import Adversary, generator_optimiser, train_step
 
 if TYPE_CHECKING:
-    from julnet_plugin.model.generator import Generator
+    from julnet_plugin.model.generator import Generator, GeneratorOutput
     from julnet_plugin.types import ProgressFn
     from trainer.batches import Batch, Batches
     from trainer.config import TrainSettings
@@ -129,65 +129,100 @@ def train(
     """
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.json").write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
-    device = choose_device(settings.device)
-    half = _half(settings, device)
-    torch.manual_seed(settings.seed)
-    net.to(device).train()
-    network = None if network is None else to_device(network, device)
-    optimiser = generator_optimiser(net, settings.optim)
-    ema = Ema(net, settings.optim.ema)
-    adversary = Adversary(settings.optim.learning_rate) if settings.loss.adversarial > 0 else None
-    companions: Companions = {}
-    if adversary is not None:
-        adversary.net.to(device)
-        companions = {"adversary": (adversary.net, adversary.optimiser)}
-    course = Course()
-    if (run / STATE).exists():
-        course = Course.of(*load_state(run / STATE, net, ema, optimiser, companions))
-        log.info("continuing at step %d", course.step)
-    _forget_after(run / LOG, course.step)
-    started, saved = time.monotonic() - course.spent_s, time.monotonic()
-
-    def save() -> None:
-        course.spent_s = time.monotonic() - started
-        save_state(run / STATE, net, ema, optimiser, course.facts(), companions, course.best)
-
-    try:
-        with _drawn(batches, course.step) as draws, _board(run, settings) as board:
-            while not course.finished:
-                spent = share_spent(settings, course.step, time.monotonic() - started)
-                if spent >= 1:
-                    break
-                if progress is not None:
-                    progress("train", round(1000 * spent), 1000)
-                for group in optimiser.param_groups:
-                    group["lr"] = learning_rate_at(settings, course.step, spent)
-                torch.manual_seed(_step_seed(settings.seed, course.step))
-                batch = next(draws).to(device)
-                terms, output = train_step(net, batch, network, adversary, settings, optimiser, course.step, half)
-                ema.update(net)
-                course.step += 1
-                course.skipped = course.skipped + 1 if "skipped" in terms else 0
-                if course.skipped:
-                    _bear(course)
-                if course.step % settings.log_every == 0:
-                    _log(run, course.step, time.monotonic() - started, terms)
-                    board.scalars(course.step, terms)
-                if validate is not None and settings.validate_every and course.step % settings.validate_every == 0:
-                    scores = _judge(course, validate(ema.values), ema, settings.patience)
-                    _log(run, course.step, time.monotonic() - started, scores)
-                    board.scalars(course.step, scores)
-                    board.pictures(course.step, batch, output)
-                if time.monotonic() - saved > settings.save_every_s:
-                    save()
-                    saved = time.monotonic()
-    except RedubCancelled:  # raised between two steps, so what is saved is whole
-        save()
-        raise
-    save()
+    learner = _Learner(net, settings, run)
+    course = learner.course
+    network = None if network is None else to_device(network, learner.device)
+    if not settings.validate_every:
+        validate = None
+    if validate is not None and course.step == 0:
+        _judge(course, validate(learner.ema.values), learner.ema, settings.patience)  # the start is what to beat
+    with _drawn(batches, course.step) as draws, _board(run, settings) as board, learner.saving_when_cancelled():
+        while not course.finished and (spent := share_spent(settings, course.step, learner.seconds)) < 1:
+            if progress is not None:
+                progress("train", round(1000 * spent), 1000)
+            batch = next(draws).to(learner.device)
+            terms, output = learner.step(batch, network, learning_rate_at(settings, course.step, spent))
+            if course.step % settings.log_every == 0:
+                _log(run, course.step, learner.seconds, terms)
+                board.scalars(course.step, terms)
+            if validate is not None and course.step % settings.validate_every == 0:
+                scores = _judge(course, validate(learner.ema.values), learner.ema, settings.patience)
+                _log(run, course.step, learner.seconds, scores)
+                board.scalars(course.step, scores)
+                board.pictures(course.step, batch, output)
+            learner.save_now_and_then()
+    learner.save()
     if course.best:
-        ema.values = course.best
-    return ema
+        learner.ema.values = course.best
+    return learner.ema
+
+
+class _Learner:
+    """A generator with all that learns beside it, and its place on disk."""
+
+    def __init__(self, net: Generator, settings: TrainSettings, run: Path) -> None:
+        self.settings, self._net, self._path = settings, net, run / STATE
+        self.device = choose_device(settings.device)
+        self._half = _half(settings, self.device)
+        torch.manual_seed(settings.seed)
+        net.to(self.device).train()
+        self._optimiser = generator_optimiser(net, settings.optim)
+        self.ema = Ema(net, settings.optim.ema)
+        self._adversary = Adversary(settings.optim.learning_rate) if settings.loss.adversarial > 0 else None
+        self._companions: Companions = {}
+        if self._adversary is not None:
+            self._adversary.net.to(self.device)
+            self._companions = {"adversary": (self._adversary.net, self._adversary.optimiser)}
+        self.course = Course()
+        if self._path.exists():
+            self.course = Course.of(*load_state(self._path, net, self.ema, self._optimiser, self._companions))
+            log.info("continuing at step %d", self.course.step)
+        _forget_after(run / LOG, self.course.step)
+        self._started, self._saved = time.monotonic() - self.course.spent_s, time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Spent on this run, earlier sessions included."""
+        return time.monotonic() - self._started
+
+    def step(
+        self, batch: Batch, network: FeatureNetwork | None, rate: float
+    ) -> tuple[dict[str, float], GeneratorOutput]:
+        """One training step at a learning rate."""
+        course = self.course
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        torch.manual_seed(_step_seed(self.settings.seed, course.step))
+        done = train_step(
+            self._net, batch, network, self._adversary, self.settings, self._optimiser, course.step, self._half
+        )
+        self.ema.update(self._net)
+        course.step += 1
+        course.skipped = course.skipped + 1 if "skipped" in done[0] else 0
+        if course.skipped:
+            _bear(course)
+        return done
+
+    def save(self) -> None:
+        """Write the state."""
+        self.course.spent_s = self.seconds
+        facts, best = self.course.facts(), self.course.best
+        save_state(self._path, self._net, self.ema, self._optimiser, facts, self._companions, best)
+        self._saved = time.monotonic()
+
+    def save_now_and_then(self) -> None:
+        """Write the state when it is time to."""
+        if time.monotonic() - self._saved > self.settings.save_every_s:
+            self.save()
+
+    @contextlib.contextmanager
+    def saving_when_cancelled(self) -> Iterator[None]:
+        """Write the state when the user stops; that is raised between two steps, so what is saved is whole."""
+        try:
+            yield
+        except RedubCancelled:
+            self.save()
+            raise
 
 
 def is_over(run: Path, settings: TrainSettings) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,8 +62,21 @@ def score_network(
     distance: PictureDistance,
     size: tuple[int, int] | None = None,
     protocol: Protocol = QUICK,
+    keep: list[Rendered] | None = None,
 ) -> Scores | None:
-    """Score a network, in eval mode, on clips; None where no clip is long enough to be judged."""
+    """Score a network on clips.
+
+    Args:
+        network: in eval mode.
+        clips: with pictures.
+        distance: a perceptual distance.
+        size: of the crops to draw; None = the network's own.
+        protocol: how much of each clip.
+        keep: gets the middle frame that was drawn of each clip.
+
+    Returns:
+        None where no clip is long enough to be judged.
+    """
     method = NetworkMethod(network, size=size)
     psnr: list[float] = []
     far: list[float] = []
@@ -74,6 +87,8 @@ def score_network(
         if not blocks:
             continue
         drawn = render_clip(clip, method, blocks)
+        if keep is not None:
+            keep.append(_middle(drawn))
         frames += len(drawn.frames)
         psnr.append(float(metrics.psnr(*_squares(drawn)).mean()))
         far.append(_distance(drawn, distance))
@@ -113,20 +128,24 @@ class Validation:
     ) -> None:
         self._network = copy.deepcopy(network).eval()
         self._clips, self._distance, self._size, self._protocol = clips, distance, size, protocol
-        self.start = score_network(self._network, clips, distance, size, protocol)
-
-    @property
-    def possible(self) -> bool:
-        """Whether the clips suffice to say anything."""
-        return self.start is not None
+        self._before = {name: value.clone() for name, value in self._network.state_dict().items()}
+        self._start: Scores | None = None
+        self.possible = any(usable_blocks(clip, protocol)[0] for clip in thinned(clips))  #: or too short to judge
 
     def __call__(self, weights: Mapping[str, Tensor]) -> dict[str, float]:
         """See `trainer.train.Validate`."""
+        if self._start is None:
+            self._start = self._score()
+        if all(torch.equal(value, weights[name].cpu()) for name, value in self._before.items()):
+            return {"score": 0.0, **self._start.to_json()}
         self._network.load_state_dict(dict(weights))
+        scores = self._score()
+        return {"score": scores.gain_over(self._start), **scores.to_json()}
+
+    def _score(self) -> Scores:
         scores = score_network(self._network, self._clips, self._distance, self._size, self._protocol)
         assert scores is not None
-        assert self.start is not None
-        return {"score": scores.gain_over(self.start), **scores.to_json()}
+        return scores
 
 
 def thinned(clips: Sequence[Clip], most: int = MOST_CLIPS) -> list[Clip]:
@@ -134,6 +153,13 @@ def thinned(clips: Sequence[Clip], most: int = MOST_CLIPS) -> list[Clip]:
     if len(clips) <= most:
         return list(clips)
     return [clips[k] for k in np.linspace(0, len(clips) - 1, most).astype(int)]
+
+
+def _middle(drawn: Rendered) -> Rendered:
+    """The middle frame alone: all frames of a long clip would fill the memory."""
+    one = slice(len(drawn.frames) // 2, len(drawn.frames) // 2 + 1)
+    cut = {name: getattr(drawn, name)[one] for name in ("frames", "truth", "image", "mask", "frame_sigma")}
+    return replace(drawn, **cut, frame_error=drawn.frame_error[one], pixels=None)
 
 
 def _squares(drawn: Rendered) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,0 +1,143 @@
+"""The stages of a recipe, one after the other, each going on with the averaged weights of the one before."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from julnet_plugin.errors import ModelError
+from julnet_plugin.model.generator import Generator
+from julnet_plugin.model.rt import RtGenerator
+from trainer.batches import Batches
+from trainer.config import TrainSettings
+from trainer.cutting import FULL, HALF
+from trainer.dataset import DatasetError
+from trainer.distances import load_distance
+from trainer.perceptual import load_perceptual_network
+from trainer.state import read_average
+from trainer.train import STATE, is_over, train
+from trainer.validate import Validation
+
+if TYPE_CHECKING:
+    from julnet_plugin.model.lips import LipBasis
+    from julnet_plugin.types import ProgressFn
+    from trainer.corpus import Corpus
+    from trainer.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+Codes = Sequence[NDArray[np.float32]]
+
+
+def train_stages(
+    network: Generator,
+    corpus: Corpus,
+    basis: LipBasis,
+    codes: Codes,
+    recipe: Recipe,
+    run: Path,
+    quiet: NDArray[np.float32],
+    progress: ProgressFn | None = None,
+) -> tuple[tuple[int, int], int]:
+    """Train a network through all stages of a recipe; stages that an earlier run finished are kept.
+
+    Args:
+        network: as it is before the first stage; ends with the weights of the last.
+        corpus: what to learn from, and what to validate on.
+        basis: of lip shapes.
+        codes: (T, K) what is heard in each clip.
+        recipe: stages and their settings.
+        run: gets a folder a stage.
+        quiet: (D,) audio features of silence.
+        progress: `progress(stage, done, total)`.
+
+    Returns:
+        (h, w) of the crops of the last stage, and the steps of all.
+
+    Raises:
+        DatasetError: no clip is large enough.
+        ModelError: the weights diverged; the last good state is on disk.
+        RedubCancelled: from `progress`; another call goes on.
+    """
+    size, step = picture_size(network, recipe.stage(0)), 0
+    for index, stage in enumerate(recipe.stages):
+        settings = recipe.stage(index)
+        folder = run / f"{index + 1}-{stage.name}"
+        later = (run / f"{k + 1}-{s.name}" for k, s in enumerate(recipe.stages) if k > index)
+        if not (is_over(folder, settings) or any((f / STATE).exists() for f in later)):
+            own_size = picture_size(network, settings)
+            batches = _batches(network, corpus, basis, codes, settings, index, quiet, optional=len(recipe.stages) > 1)
+            if batches is None:
+                log.warning("stage %s is left out: no clip is stored at %d x %d", stage.name, *own_size)
+                continue
+            validation = None
+            if settings.validate_every and corpus.held_out:
+                validation = Validation(network, corpus.held_out, load_distance(), own_size)
+            train_stage(network, batches, settings, folder, validation, named(progress, f"training: {stage.name}"))
+        if (folder / STATE).exists():
+            facts, average = read_average(folder / STATE)
+            network.load_state_dict(average)
+            size, step = picture_size(network, settings), step + int(facts["step"])
+    return size, step
+
+
+def picture_size(network: Generator, settings: TrainSettings) -> tuple[int, int]:
+    """(h, w) of the crops that a stage trains on: `rt` takes two sizes, other networks their own."""
+    if isinstance(network, RtGenerator):
+        return FULL if settings.data.full_size else HALF
+    return network.crop_size
+
+
+def train_stage(
+    network: Generator,
+    batches: Batches,
+    settings: TrainSettings,
+    folder: Path,
+    validation: Validation | None,
+    progress: ProgressFn | None,
+) -> None:
+    """Train one stage; its average is in the state file.
+
+    Raises:
+        ModelError: the weights diverged.
+    """
+    perceptual = None
+    if settings.loss.perceptual > 0:
+        perceptual = load_perceptual_network(settings.loss.perceptual_network or None)
+    validate = validation if validation is not None and validation.possible else None
+    try:
+        train(network, batches, perceptual, settings, folder, validate=validate, progress=progress)
+    except FloatingPointError as exc:
+        kept = f"the last good state is in {folder}" if (folder / STATE).exists() else "nothing was saved yet"
+        msg = f"{exc}; {kept}: continue with --resume, or start again with a lower optim.learning_rate"
+        raise ModelError(msg) from exc
+
+
+def _batches(
+    network: Generator,
+    corpus: Corpus,
+    basis: LipBasis,
+    codes: Codes,
+    settings: TrainSettings,
+    stage: int,
+    quiet: NDArray[np.float32],
+    optional: bool,
+) -> Batches | None:
+    """What a stage learns from; None where no clip is large enough and the run has other stages."""
+    size, seed = picture_size(network, settings), settings.seed + stage
+    try:
+        return Batches(corpus.clips, codes, basis, size, network.n_refs, settings.data, seed, quiet)
+    except DatasetError:
+        if not optional:
+            raise
+        return None
+
+
+def named(progress: ProgressFn | None, stage: str) -> ProgressFn | None:
+    """The same progress under the name of a phase."""
+    return None if progress is None else lambda _, done, total: progress(stage, done, total)
