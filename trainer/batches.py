@@ -19,7 +19,7 @@ from torch import Tensor
 
 from julnet_plugin.audio.windows import feature_windows
 from julnet_plugin.face.crop import region_mask
-from julnet_plugin.model.lips import LipBasis, closed_shape, inner_gap
+from julnet_plugin.model.lips import MIRROR, LipBasis, closed_shape, inner_gap
 from trainer.config import DataSettings
 from trainer.dataset import Clip, DatasetError, decode_crop
 
@@ -131,6 +131,7 @@ class Batches:
             DatasetError: no clip can be used.
         """
         self.settings, self.size, self.n_refs, self.seed = settings, size, n_refs, seed
+        self.mirror = basis.mirrored()
         self.quiet = 0.0 if quiet is None else quiet
         self.pools = [
             pool
@@ -172,7 +173,7 @@ class Batches:
     def _draw_clip(self, pool: _Pool, rng: np.random.Generator) -> Batch:
         s = self.settings
         targets = _near(pool.times_s, s, rng)
-        refs = draw_references(pool.gap, pool.times_s, pool.times_s[targets], self.n_refs, s.distance_s, rng)
+        refs = draw_references(pool.gap, pool.times_s, pool.times_s[targets], self.n_refs, s.distance_s, rng, s.narrow)
         lips = pool.heard_codes[targets].copy()
         told = rng.random(len(targets)) < s.teacher
         noise = s.teacher_noise * rng.standard_normal(lips.shape).astype(np.float32)
@@ -183,8 +184,11 @@ class Batches:
         audio[deaf] = self.quiet
         masks = np.stack([region_mask(pool.region[t], self.size) for t in targets])
         pictures = pool.crops[np.concatenate([targets, refs])].astype(np.float32) / 255
+        ref_lips = np.concatenate([pool.lips[refs], pool.closed[None]])
         if rng.random() < 0.5:
             pictures, masks = pictures[:, :, ::-1], masks[:, :, ::-1]
+            lips = lips @ self.mirror
+            ref_lips = ref_lips[:, list(MIRROR)] * np.array([-1, 1, 1], np.float32)
         pictures = _jitter(pictures, s.jitter, rng)
         tensor = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
         return Batch(
@@ -192,7 +196,7 @@ class Batches:
             mask=torch.from_numpy(np.ascontiguousarray(masks))[:, None],
             lips=torch.from_numpy(lips),
             refs=tensor[len(targets) :][None],
-            ref_lips=torch.from_numpy(np.concatenate([pool.lips[refs], pool.closed[None]]))[None],
+            ref_lips=torch.from_numpy(ref_lips)[None],
             audio=torch.from_numpy(audio),
         )
 
@@ -204,16 +208,21 @@ def draw_references(
     count: int,
     distance_s: float,
     rng: np.random.Generator,
+    narrow: float = 0.0,
 ) -> NDArray[np.int64]:
     """Frames far from the targets that spread over the mouth's opening, most closed first.
 
-    Where too few frames are far enough, the farthest ones serve.
+    Where too few frames are far enough, the farthest ones serve. With the probability `narrow` they spread over a part
+    of the opening only, down to a single frame: not every shot shows all that a mouth can do.
     """
     distance = np.abs(times_s[:, None] - targets_s).min(axis=1)
     allowed = np.flatnonzero(distance >= distance_s)
     if len(allowed) < 2 * count:
         allowed = np.argsort(distance)[-max(len(times_s) // 2, count) :]
     order = allowed[np.argsort(gap[allowed], kind="stable")]
+    if rng.random() < narrow:
+        low, high = np.sort(rng.random(2)) * len(order)
+        order = order[int(low) : max(int(high), int(low) + 1)] if rng.random() < 0.7 else order[int(low) :][:1]
     edges = np.linspace(0, len(order), count + 1)
     picks = [order[min(int(rng.uniform(a, b)), len(order) - 1)] for a, b in itertools.pairwise(edges)]
     return np.array(picks, np.int64)

@@ -43,6 +43,7 @@ class DataSettings:
     distance_s: float = 0.6  #: references lie at least this far from every target, where the clip is long enough
     teacher: float = 0.4  #: share of targets that are told the true lip shape instead of the one heard
     teacher_noise: float = 0.15  #: standard deviation of noise on a true lip shape
+    narrow: float = 0.3  #: share of clips whose references show only a part of what the mouth can do
     silence: float = 0.0  #: share of targets that are told nothing (0), for the baseline without audio
     jitter: float = 0.1  #: strength of brightness, contrast and channel-gain changes, the same for a whole clip
     min_mouth_px: float = 60.0  #: frames with a smaller mouth are left out
@@ -52,7 +53,7 @@ class DataSettings:
     def __post_init__(self) -> None:
         _within("data.clips", self.clips, 1, 4096)
         _within("data.frames", self.frames, 1, 1024)
-        for name in ("teacher", "silence", "jitter"):
+        for name in ("teacher", "silence", "jitter", "narrow"):
             _within(f"data.{name}", getattr(self, name), 0, 1)
         for name in ("spread_s", "distance_s", "teacher_noise", "min_mouth_px", "decoded_gb"):
             _within(f"data.{name}", getattr(self, name), 0, 1e6)

@@ -21,6 +21,9 @@ CHIN = (152, 148, 377, 176, 400, 172, 397, 199)
 SHAPE_POINTS = OUTER_LIP + INNER_LIP + CHIN  #: landmark of each of the 48 points of a shape
 _GAP_LOWER, _GAP_UPPER = (23, 24, 25, 26, 27), (37, 36, 35, 34, 33)  #: facing points of the inner lips
 CLOSED_PERCENTILE = 20.0
+_REST_GAP = 0.03  #: opening of closed lips, in face units: landmarks do not touch where lips do
+#: where each point of a shape lies in a mirrored face
+MIRROR = (*((10 - k) % 20 for k in range(20)), *(20 + (10 - k) % 20 for k in range(20)), 40, 42, 41, 44, 43, 46, 45, 47)
 
 
 def inner_gap(shape: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -30,10 +33,29 @@ def inner_gap(shape: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def closed_shape(shape: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """The speaker's closed mouth: the mean over the fifth of the frames whose lips are least open. (48, 3)."""
+    """The speaker's closed mouth: the mean over the fifth of the frames whose lips are least open. (48, 3).
+
+    Where they do not close at all, as in a held smile, the lips are brought together: mostly the lower one, with the
+    chin.
+    """
     gap = inner_gap(shape)
-    closed = gap <= np.percentile(gap, CLOSED_PERCENTILE)
-    return np.asarray(shape[closed].mean(axis=0), np.float64)
+    least = np.asarray(shape[gap <= np.percentile(gap, CLOSED_PERCENTILE)].mean(axis=0), np.float64)
+    excess = float(inner_gap(least[None])[0]) - _REST_GAP
+    if excess > 0:
+        least[:, 1] += excess * _closing(least)
+    return least
+
+
+def _closing(shape: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far down (+) or up (-) each point of a shape (48, 3) goes when lips that are one unit apart close. (48,)."""
+    lips = shape[: len(OUTER_LIP) + len(INNER_LIP), 0]
+    middle, half = (lips.max() + lips.min()) / 2, max(float(lips.max() - lips.min()) / 2, 1e-6)
+    along = 1 - np.clip(np.abs(shape[:, 0] - middle) / half, 0, 1) ** 2
+    lower = np.zeros(len(shape), bool)
+    lower[1:10] = lower[21:30] = True
+    upper = np.zeros(len(shape), bool)
+    upper[11:20] = upper[31:40] = True
+    return np.asarray(np.where(lower, -0.85 * along, np.where(upper, 0.3 * along, 0.0)) - 0.5 * (np.arange(48) >= 40))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +74,12 @@ class LipBasis:
         """Lip shape numbers (T, K) of shapes (T, 48, 3) relative to the speaker's closed mouth (48, 3)."""
         motion = (shape - closed).reshape(len(shape), -1)
         return np.asarray(motion @ self.components.T / self.spread, np.float32)
+
+    def mirrored(self) -> NDArray[np.float32]:
+        """(K, K) matrix that takes lip shape numbers, as rows, to those of the mirrored face."""
+        motion = self.decode(np.eye(len(self.spread), dtype=np.float32))[:, list(MIRROR)]
+        motion[..., 0] *= -1
+        return self.encode(motion, np.zeros_like(motion[0]))
 
     def decode(self, code: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
         """Motion (T, 48, 3) in face units that lip shape numbers (T, K) stand for."""

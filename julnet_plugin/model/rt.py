@@ -81,6 +81,8 @@ class RtGenerator(Generator):
         cell = GRID * GRID
         self.audio_encoder = LipEncoder(config.audio_size, config.codes)
         self.lip_features = nn.Sequential(nn.Linear(config.codes, C), nn.GELU(), nn.Linear(C, C), nn.GELU())
+        self.reference_shapes = nn.Linear(N * config.codes, C)
+        self.nearness = nn.Parameter(torch.tensor(0.4))
         self.source_encoder = nn.Sequential(nn.Conv2d(4 * cell, C, 3, padding=1), ResBlock(C))
         self.reference_encoder = nn.Sequential(nn.Conv2d(3 * cell * N, C, 1), ResBlock(C), ResBlock(C))
         self.id_encoder = nn.Sequential(
@@ -111,6 +113,8 @@ class RtGenerator(Generator):
         self.register_buffer("lip_spread", torch.ones(config.codes))
         self.register_buffer("lip_flow", torch.zeros(config.codes, 2, FLOW_GRID, FLOW_GRID))
         self.register_buffer("lip_mean", torch.zeros(SHAPE_SIZE // 3, 3))
+        nn.init.zeros_(self.reference_shapes.weight)
+        nn.init.zeros_(self.reference_shapes.bias)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
         with torch.no_grad():
@@ -155,7 +159,9 @@ class RtGenerator(Generator):
         seen = _to_trunk(torch.cat([masked_source, mask], dim=1))
         source = self.source_encoder(F.pixel_unshuffle(seen, GRID))  # (B, C, 52, 40)
         identity = self.id_encoder(torch.cat([source, reference_features], dim=1))
-        condition = torch.cat([self.lip_features(lips), identity], dim=1)  # F_A, F_I
+        away = codes - lips[:, None]  # (B, N, K): how far each reference is from the wanted shape
+        spoken = self.lip_features(lips) + self.reference_shapes(away.flatten(1))
+        condition = torch.cat([spoken, identity], dim=1)  # F_A, F_I
         square = mouth_square(*source.shape[-2:]).slices
         deformed = adaat(deform_input, *self.parameter_encoder(condition), *square)
         gains = self.modulation(condition).chunk(8, dim=1)
@@ -169,7 +175,9 @@ class RtGenerator(Generator):
         half = F.pixel_shuffle(self.up_half(F.leaky_relu(trunk, 0.2)), 2)
         half = F.leaky_relu(half + self.look_half(F.pixel_unshuffle(view, 2)), 0.2)
         fine = F.leaky_relu(F.pixel_shuffle(self.up_full(half), 2) + self.look_full(view), 0.2)  # (B, fine, 128, 128)
-        return self._compose(fine, flow, masked_source, mask, reference_pixels)
+        distance = (away * (self.lip_spread / self.lip_spread[0])).square().sum(dim=2)  # (B, N)
+        trust = F.pad(-self.nearness.exp() * distance, (0, 1))  # for the references; nothing for the painted picture
+        return self._compose(fine, flow, trust, masked_source, mask, reference_pixels)
 
     def _lip_flow(self, lips: Tensor, codes: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Where each pixel of the mouth square lies in every reference, if lips moved as they do on the average face.
@@ -199,9 +207,15 @@ class RtGenerator(Generator):
         return torch.cat([*moved, seen[..., *square.slices], lip_motion / 8], dim=1)
 
     def _compose(
-        self, fine: Tensor, prior: Tensor, masked_source: Tensor, mask: Tensor, references: Tensor
+        self, fine: Tensor, prior: Tensor, trust: Tensor, masked_source: Tensor, mask: Tensor, references: Tensor
     ) -> GeneratorOutput:
-        """Mix what the network painted with what it takes from the references, and judge the result."""
+        """Mix what the network painted with what it takes from the references, and judge the result.
+
+        Shape:
+            fine: (B, fine_width, 128, 128).
+            prior: (B, 2N, 128, 128) flow to start from.
+            trust: (B, N + 1) what is known in favour of each reference before it is seen: a near lip shape.
+        """
         N = references.shape[1]
         h, w = masked_source.shape[-2:]
         square = mouth_square(h, w)
@@ -209,7 +223,7 @@ class RtGenerator(Generator):
         painted = torch.sigmoid(self.paint(fine))
         motion = self.motion(fine)
         flow = prior + self.config.flow_px * torch.tanh(motion[:, : 2 * N] / self.config.flow_px)
-        weight = torch.softmax(motion[:, 2 * N :], dim=1)  # (B, N + 1, …): the references, then the painted picture
+        weight = torch.softmax(motion[:, 2 * N :] + trust[..., None, None], dim=1)  # (B, N + 1, …): the references, then the painted picture
         full_weight = _enlarged(weight, k)
         image = full_weight[:, N:] * _enlarged(painted, k)
         for n, taken in enumerate(_from_references(references, _enlarged(flow, k), square, k)):
