@@ -36,9 +36,7 @@ def flow_basis(basis: LipBasis, lips: NDArray[np.float32]) -> NDArray[np.float32
         returns: (K, 2, 64, 64), x and y in trunk pixels, over the mouth square.
     """
     k = TRUNK_W / CROP_W
-    points = np.stack(
-        [CROP_W / 2 - 0.5 + UNIT_PX * lips[:, 0], MOUTH_TOP + UNIT_PX * (lips[:, 1] - _ANCHOR_Y)], axis=1
-    )
+    points = np.stack([CROP_W / 2 - 0.5 + UNIT_PX * lips[:, 0], MOUTH_TOP + UNIT_PX * (lips[:, 1] - _ANCHOR_Y)], axis=1)
     points = (points + 0.5) * k - 0.5 - np.array([MOUTH_LEFT, MOUTH_TOP]) * k
     side = MOUTH_SIZE * k
     still = [(x, y) for x in np.linspace(0, side, 9) for y in (0, 0.14 * side)]

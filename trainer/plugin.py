@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 from julnet_plugin import hookimpl
 from trainer.verbs.evaluate import Evaluate
+from trainer.verbs.export import Export
+from trainer.verbs.finetune import Finetune
+from trainer.verbs.prepare import Prepare
+from trainer.verbs.train import Train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,4 +20,4 @@ if TYPE_CHECKING:
 @hookimpl
 def julnet_cli_verbs() -> Sequence[CliVerb]:
     """Contribute the trainer's verbs."""
-    return [Evaluate()]
+    return [Prepare(), Train(), Finetune(), Evaluate(), Export()]

@@ -1,0 +1,93 @@
+"""`julnet train`: a dataset to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from julnet_plugin.errors import RedubCancelled
+
+if TYPE_CHECKING:
+    import argparse
+
+
+class Train:
+    """Train a model from prepared footage."""
+
+    name = "train"
+    help = "train a model from prepared footage"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder that `julnet prepare` wrote")
+        parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run")
+        parser.add_argument("--recipe", default="rt", metavar="NAME|FILE", help="rt, paper, wav2lip, or a TOML file")
+        parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
+        add_training_options(parser)
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Train, and say where the model is and what it scores."""
+        from trainer.threads import calm_threads
+
+        calm_threads(args.threads)
+        from trainer.recipe import load_recipe
+        from trainer.runs import train_run
+
+        recipe = load_recipe(args.recipe, overrides_from(args))
+        try:
+            with args.console.cancellable():
+                done = train_run(
+                    args.dataset,
+                    args.output,
+                    recipe,
+                    args.manager,
+                    resume=args.resume,
+                    progress=args.console.progress,
+                )
+        except RedubCancelled as exc:
+            msg = f"stopped; the same command with --resume goes on in {args.output}"
+            raise RedubCancelled(msg) from exc
+        scores = done.scores.to_json() if done.scores is not None else {}
+        shown = ", ".join(f"{name} {value:g}" for name, value in scores.items())
+        on = f"held-out speakers: {shown}" if shown else "not scored: the dataset holds out no speaker"
+        values = {"model": str(done.model), "steps": done.step, "scores": scores}
+        args.console.result(values, f"{done.step} steps\n{on}\nmodel  {done.model}")
+        return 0
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Options that `train` and `finetune` share."""
+    how = parser.add_argument_group("how")
+    how.add_argument("--minutes", type=float, metavar="M", help="time budget")
+    how.add_argument(
+        "--max-steps", type=int, metavar="N", help="step budget; without --minutes the run is repeatable to the bit"
+    )
+    how.add_argument("--seed", type=int, metavar="N", help="of everything random")
+    how.add_argument("--threads", type=int, metavar="N", help="CPU threads of the network")
+    how.add_argument("--device", metavar="auto|cpu|cuda", help="where the network learns")
+    how.add_argument("--tensorboard", action="store_true", help="also write scalars and pictures for TensorBoard")
+    how.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="one setting of the recipe, such as optim.learning_rate=1e-4; may be repeated",
+    )
+
+
+def overrides_from(args: argparse.Namespace) -> list[str]:
+    """The options of `add_training_options` as overrides of a recipe; `--set` comes last and wins."""
+    found = []
+    if args.max_steps is not None:
+        found.append(f"train.max_steps={args.max_steps}")
+        if args.minutes is None:
+            found.append("train.minutes=0")
+    for name in ("minutes", "seed", "threads"):
+        if getattr(args, name) is not None:
+            found.append(f"train.{name}={getattr(args, name)}")
+    if args.device is not None:
+        found.append(f'train.device="{args.device}"')
+    if args.tensorboard:
+        found.append("train.tensorboard=true")
+    return [*found, *args.overrides]
