@@ -12,8 +12,8 @@ log = logging.getLogger(__name__)
 def calm_threads(threads: int | None = None) -> None:
     """Let idle threads sleep, and limit how many there are. Call it before anything imports torch.
 
-    Between two parallel pieces of a network, OpenMP's threads wait. By default they wait by spinning, at full load. On a
-    machine that also decodes, scores, or does other people's work, that steals the cores from what would end the wait.
+    Between two parallel pieces of a network, OpenMP's threads wait. By default they wait by spinning, at full load. If
+    the machine also decodes, scores, or does other people's work, that steals the cores from what would end the wait.
     PASSIVE makes them sleep instead.
     What the user set in the environment is left as it is.
     """
