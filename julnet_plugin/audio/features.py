@@ -46,7 +46,7 @@ def to_speech_level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def speech_rms(samples: NDArray[np.float32]) -> float:
-    """Level of the loud tenth of a recording's 20 ms steps, at least -54 dBFS: room tone is not brought up to speech."""
+    """Level of the loud tenth of a recording's 20 ms steps, at least -54 dBFS: room tone is not speech."""
     steps = np.sqrt(_step_power(samples))
     return max(float(np.percentile(steps, 90)) if steps.size else 0.0, _FAINTEST_SPEECH_RMS)
 

@@ -89,7 +89,7 @@ class HeadPoses:
     def to_face(self, landmarks: NDArray[np.floating[Any]]) -> Float32:
         """Landmarks (T, L, 3) in plate pixels to face units, head turned to the front: what is left is expression."""
         centred = (landmarks - self.translation[:, None]) / self.scale[:, None, None]
-        return np.einsum("tji,tlj->tli", self.rotation, centred).astype(np.float32)
+        return np.asarray(np.einsum("tji,tlj->tli", self.rotation, centred), np.float32)
 
     def angles(self) -> Float64:
         """(T, 3) yaw, pitch, roll in radians; zero when the face looks into the camera."""
@@ -122,7 +122,7 @@ class CropPlan:
 @lru_cache(maxsize=1)
 def mean_face() -> Float64:
     """The mean face: (478, 3) in face units, looking into the camera, x right, y down, z away from the camera."""
-    return np.load(Path(__file__).with_name("mean_face.npy")).astype(np.float64)
+    return np.asarray(np.load(Path(__file__).with_name("mean_face.npy")), np.float64)
 
 
 def fit_poses(landmarks: NDArray[np.floating[Any]]) -> HeadPoses:
@@ -134,7 +134,11 @@ def fit_poses(landmarks: NDArray[np.floating[Any]]) -> HeadPoses:
     Source:
         Umeyama 1991, least-squares similarity between two point sets.
     """
-    target = np.asarray(landmarks, np.float64)[:, RIGID]
+    return _fit_rigid(np.asarray(landmarks[:, list(RIGID)], np.float64))
+
+
+def _fit_rigid(target: Float64) -> HeadPoses:
+    """`fit_poses` on the rigid points alone, (T, 23, 3)."""
     source = mean_face()[list(RIGID)]
     target_mean, source_mean = target.mean(axis=1), source.mean(axis=0)
     centred = source - source_mean
@@ -160,11 +164,12 @@ def plan_crops(landmarks: NDArray[np.floating[Any]], found: NDArray[np.bool_], r
         landmarks: (T, 478, 3) plate pixels.
         found: (T,).
     """
-    poses = smooth_poses(fit_poses(_bridge_gaps(landmarks, found)), rate)
+    # Only the points that are used are copied: a long track's landmarks stay on disk.
+    poses = smooth_poses(_fit_rigid(_bridge_gaps(landmarks[:, list(RIGID)], found)), rate)
     angles = poses.angles()
     anchor = (poses.scale[:, None] * (poses.rotation @ _ANCHOR) + poses.translation)[:, :2]
     affine = _affine(anchor, angles[:, 2], poses.scale)
-    seen = np.asarray(landmarks)[found][:, REGION]
+    seen = landmarks[:, list(REGION)][found]
     outline = _outline(_subset(poses, found).to_face(seen))
     region = _project(outline, poses, affine)
     return CropPlan(
@@ -242,7 +247,7 @@ def region_mask(region: NDArray[np.floating[Any]], size: tuple[int, int] = (CROP
     k = size[1] / CROP_W
     points = (np.asarray(region, np.float64) + 0.5) * k - 0.5
     mask = np.zeros(size, np.uint8)
-    cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], 1, lineType=cv2.LINE_8, shift=4)
+    cv2.fillPoly(mask, [np.round(points * 16).astype(np.int32)], (1,), lineType=cv2.LINE_8, shift=4)
     square = np.zeros(size, np.float32)
     square[mouth_square(size)] = 1
     return mask * square
@@ -328,7 +333,7 @@ def _outline(expression: Float32) -> Float64:
     lowest = np.percentile(expression[:, _CHIN, 1], 98, axis=0)
     weight = np.clip(1 - np.abs(median[_CHIN, 0]) / 0.75, 0.2, 1)
     outline[_CHIN, 1] = np.maximum(lowest + 0.03, closed + _JAW_ROOM * weight)
-    return outline
+    return np.asarray(outline)
 
 
 def _project(outline: Float64, poses: HeadPoses, affine: Float64) -> Float64:
@@ -336,7 +341,7 @@ def _project(outline: Float64, poses: HeadPoses, affine: Float64) -> Float64:
     plate = poses.scale[:, None, None] * np.einsum("tij,pj->tpi", poses.rotation, outline)
     plate = (plate + poses.translation[:, None])[..., :2]
     inverse = np.linalg.inv(affine[:, :, :2])
-    return np.einsum("tij,tpj->tpi", inverse, plate - affine[:, None, :, 2])
+    return np.asarray(np.einsum("tij,tpj->tpi", inverse, plate - affine[:, None, :, 2]))
 
 
 def _reduced(picture: NDArray[Any], matrix: Float64, step: float) -> tuple[NDArray[Any], Float64]:
@@ -345,7 +350,7 @@ def _reduced(picture: NDArray[Any], matrix: Float64, step: float) -> tuple[NDArr
     Returns the small picture and the affine that samples it.
     """
     height, width = picture.shape[:2]
-    factor = max(int(round(step)), 1)
+    factor = max(round(step), 1)
     small = cv2.resize(picture, (max(width // factor, 1), max(height // factor, 1)), interpolation=cv2.INTER_AREA)
     kx, ky = small.shape[1] / width, small.shape[0] / height
     reduced = matrix.copy()

@@ -1,8 +1,8 @@
 """From sound to lip shape: the audio branch of `rt`, and the space of lip shapes that it speaks.
 
 With minutes of footage the audio branch is the weak link, so it is taught on its own first: the shape of the lips needs
-no pictures, only landmarks. A lip shape is a handful of numbers, 0 being the speaker's own closed mouth and one unit the
-spread of that motion over the training speakers.
+no pictures, only landmarks. A lip shape is a handful of numbers, 0 being the speaker's own closed mouth and one unit
+the spread of that motion over the training speakers.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 

@@ -55,7 +55,7 @@ class ResBlock(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """`gain` and `bias` (B, C) modulate between the convolutions."""
@@ -69,7 +69,7 @@ class RtGenerator(Generator):
     """The light JULNet.
 
     Shape:
-        see `Generator`; (h, w) is 208 x 160 or a whole multiple of it. What the network paints lies in the mouth square.
+        see `Generator`; (h, w) is 208 x 160 or a whole multiple of it. What is painted lies in the mouth square.
     """
 
     def __init__(self, config: RtConfig) -> None:
@@ -162,12 +162,13 @@ class RtGenerator(Generator):
         away = codes - lips[:, None]  # (B, N, K): how far each reference is from the wanted shape
         spoken = self.lip_features(lips) + self.reference_shapes(away.flatten(1))
         condition = torch.cat([spoken, identity], dim=1)  # F_A, F_I
-        square = mouth_square(*source.shape[-2:]).slices
-        deformed = adaat(deform_input, *self.parameter_encoder(condition), *square)
+        rows, columns = mouth_square(*source.shape[-2:]).slices
+        scale, angle, translation = self.parameter_encoder(condition)
+        deformed = adaat(deform_input, scale, angle, translation, rows, columns)
         gains = self.modulation(condition).chunk(8, dim=1)
         deformed = self.deform_decoder[0](deformed, gains[0], gains[1])
         deformed = self.deform_decoder[1](deformed, gains[2], gains[3])  # F_D
-        trunk = self.fuse(torch.cat([source[..., *square], deformed], dim=1))
+        trunk = self.fuse(torch.cat([source[..., rows, columns], deformed], dim=1))
         trunk = self.decoder[0](trunk, gains[4], gains[5])
         trunk = self.decoder[1](trunk, gains[6], gains[7])
         flow, lip_motion = self._lip_flow(lips, codes, place)
@@ -200,10 +201,11 @@ class RtGenerator(Generator):
         return _sample(relative, back), moved
 
     def _view(self, seen: Tensor, references: Tensor, flow: Tensor, lip_motion: Tensor) -> Tensor:
-        """What the last layers look at: references moved to the wanted shape, the source, the motion. (B, 3N + 6, …)."""
+        """What the last layers look at: moved references, source and mask, wanted motion. (B, 3N + 6, 128, 128)."""
         N = references.shape[1]
         square = mouth_square(*seen.shape[-2:])
-        moved = _from_references(_to_trunk(references.flatten(0, 1)).unflatten(0, (-1, N)), flow, square, 1)
+        small = _to_trunk(references.flatten(0, 1))
+        moved = _from_references(small.reshape(-1, N, *small.shape[1:]), flow, square, 1)
         return torch.cat([*moved, seen[..., *square.slices], lip_motion / 8], dim=1)
 
     def _compose(
@@ -223,7 +225,7 @@ class RtGenerator(Generator):
         painted = torch.sigmoid(self.paint(fine))
         motion = self.motion(fine)
         flow = prior + self.config.flow_px * torch.tanh(motion[:, : 2 * N] / self.config.flow_px)
-        weight = torch.softmax(motion[:, 2 * N :] + trust[..., None, None], dim=1)  # (B, N + 1, …): the references, then the painted picture
+        weight = torch.softmax(motion[:, 2 * N :] + trust[..., None, None], dim=1)  # references, then the painted
         full_weight = _enlarged(weight, k)
         image = full_weight[:, N:] * _enlarged(painted, k)
         for n, taken in enumerate(_from_references(references, _enlarged(flow, k), square, k)):

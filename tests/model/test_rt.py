@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from julnet_plugin.model.generator import mouth_square
+from julnet_plugin.model.lips import MIRROR, SHAPE_POINTS, LipBasis, closed_shape, inner_gap
+from julnet_plugin.model.rt import RtConfig, RtGenerator
+
+
+@pytest.fixture(scope="module")
+def network() -> RtGenerator:
+    """An untrained network whose lip motions are not zero."""
+    torch.manual_seed(0)
+    net = RtGenerator(RtConfig(width=16, fine_width=8, audio_size=6, codes=3, n_refs=2)).eval()
+    net.lip_components.copy_(torch.linalg.qr(torch.randn(144, 3)).Q.T)
+    net.lip_flow.copy_(torch.randn(3, 2, 1, 1).expand(3, 2, 64, 64))
+    net.motion.weight.data[4:] = 0.01 * torch.randn_like(net.motion.weight[4:])
+    return net
+
+
+def scene(k: int = 1, frames: int = 2) -> tuple[torch.Tensor, ...]:
+    h, w = 208 * k, 160 * k
+    generator = torch.Generator().manual_seed(1)
+    mask = torch.zeros(frames, 1, h, w)
+    square = mouth_square(h, w)
+    mask[..., square.top + 20 * k : square.top + 90 * k, square.left + 10 * k : square.left + 100 * k] = 1
+    source = torch.rand(frames, 3, h, w, generator=generator) * (1 - mask)
+    refs = torch.rand(frames, 2, 3, h, w, generator=generator)
+    lips = 0.1 * torch.randn(frames, 3, 48, 3, generator=generator)
+    return source, mask, torch.randn(frames, 21, 6, generator=generator), refs, lips
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_source_comes_back_exactly_outside_the_mask(network: RtGenerator, k: int) -> None:
+    source, mask, audio, refs, lips = scene(k)
+    with torch.inference_mode():
+        output = network(source, mask, audio, network.encode_references(refs, lips))
+    outside = (mask == 0).expand_as(source)
+    assert torch.equal(output.image[outside], source[outside])
+    assert output.image.min() >= 0
+    assert output.image.max() <= 1
+    assert (output.error >= 0).all()
+    assert (output.log_sigma >= np.log(1 / 255) - 1e-4).all()
+
+
+def test_a_reference_of_the_wanted_shape_is_taken_as_it_lies(network: RtGenerator) -> None:
+    _, _, _, refs, lips = scene()
+    codes = network.encode_references(refs, lips)[3]
+    flow, _ = network._lip_flow(codes[:, 0], codes, torch.zeros(2, 2))
+    assert flow[:, :2].abs().max() == pytest.approx(0, abs=1e-5)
+    assert flow[:, 2:].abs().max() > 0.01
+
+
+def test_the_flow_leads_from_the_wanted_mouth_to_the_reference(network: RtGenerator) -> None:
+    wanted, shown = torch.tensor([[1.0, 0, 0]]), torch.tensor([[[0, 2.0, 0], [0, 0, 0]]])
+    flow, motion = network._lip_flow(wanted, shown, torch.zeros(1, 2))
+    per_unit = network.lip_flow[:, :, 0, 0]
+    assert torch.allclose(motion[0, :, 64, 64], per_unit[0], atol=1e-4)
+    assert torch.allclose(flow[0, :2, 64, 64], 2 * per_unit[1] - per_unit[0], atol=1e-4)
+    assert torch.allclose(flow[0, 2:, 64, 64], -per_unit[0], atol=1e-4)
+
+
+def test_references_near_the_wanted_shape_are_trusted_more(network: RtGenerator) -> None:
+    source, mask, _, refs, _ = scene(frames=1)
+    refs[:, 0], refs[:, 1] = 0.0, 1.0
+    features, deform, pixels, _, place = network.encode_references(refs)
+    codes = torch.tensor([[[0.0, 0, 0], [3.0, 0, 0]]])
+    with torch.inference_mode():
+        near, far = (
+            network.render(source, mask, torch.tensor([[z, 0, 0]]), (features, deform, pixels, codes, place)).image
+            for z in (0.0, 3.0)
+        )
+    inside = mask.expand_as(near) > 0
+    assert near[inside].mean() + 0.3 < far[inside].mean()
+
+
+def test_full_size_takes_its_detail_from_the_references(network: RtGenerator) -> None:
+    source, mask, _, refs, lips = scene(2, frames=1)
+    with torch.inference_mode():
+        image = network.render(source, mask, torch.zeros(1, 3), network.encode_references(refs, lips)).image
+    inside = image[mask.expand_as(image) > 0]
+    assert inside.std() > 0.1  # noise of single pixels, which no half-size picture could hold
+
+
+def test_unknown_lips_count_as_closed_and_average(network: RtGenerator) -> None:
+    refs = scene()[3]
+    neutral = network.lip_mean.expand(2, 3, -1, -1)
+    for a, b in zip(network.encode_references(refs), network.encode_references(refs, neutral), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_mirroring_twice_gives_the_same_shape() -> None:
+    assert [MIRROR[k] for k in MIRROR] == list(range(len(SHAPE_POINTS)))
+
+
+def test_lips_that_never_close_are_brought_together() -> None:
+    from julnet_plugin.face.crop import mean_face
+
+    smile = mean_face()[list(SHAPE_POINTS)].copy()
+    smile[[*range(1, 10), *range(21, 30)], 1] += 0.12
+    held = np.repeat(smile[None], 5, axis=0)
+    assert inner_gap(held)[0] > 0.08
+    assert inner_gap(closed_shape(held)[None])[0] < 0.05
+
+
+def test_codes_of_a_shape_give_the_shape_back() -> None:
+    rng = np.random.default_rng(0)
+    components = np.linalg.qr(rng.standard_normal((144, 4)))[0].T.astype(np.float32)
+    basis = LipBasis(components=components, spread=np.array([0.2, 0.1, 0.05, 0.02], np.float32))
+    code = rng.standard_normal((6, 4)).astype(np.float32)
+    closed = rng.standard_normal((48, 3))
+    assert basis.encode(closed + basis.decode(code), closed) == pytest.approx(code, abs=1e-3)
