@@ -150,7 +150,7 @@ class Patch:
     Shape:
         pixels: (rect.height, rect.width, 3) RGB in the decoded plate's own dtype and colour space, already composited.
         coverage: (rect.height, rect.width) float32 in [0, 1]; 1 = generated pixel, 0 = plate pixel, bit for bit.
-        sigma: (rect.height, rect.width) float32, expected |error| on display-referred [0, 1] RGB; 0 where coverage is 0.
+        sigma: (rect.height, rect.width) float32, expected |error| on display-referred [0, 1] RGB; 0 outside the region.
         error: same shape and unit, the network's predicted error map.
         matte: same shape in [0, 1], the uncertainty matte; 1 = look here.
         st: (rect.height, rect.width, 2) float32, crop coordinates of each pixel in [0, 1] (s right, t up), 0 outside.

@@ -35,7 +35,10 @@ def write_sheet(
         patch = None if layers is None else maker.patch(frame, layers)
         if patch is not None:
             rows[frame.index] = (frame.rgb, patch)
-    shown = [report_frame(index, why, *rows[index], maker.transform) for index, why in chosen if index in rows]
+    calibrate = None if maker.calibration is None else maker.calibration.apply
+    shown = [
+        report_frame(index, why, *rows[index], maker.transform, calibrate) for index, why in chosen if index in rows
+    ]
     label = (lambda frame: timecode_of(info, frame)) if info.start_timecode else str
     with replacing(path) as temporary:
         write_report(temporary, _header(manifest), shown, stats, spans, label)
