@@ -1,0 +1,73 @@
+"""`julnet-editor [PLATE|TAKE]`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping, Sequence
+
+NO_QT = "julnet-editor needs PySide6, which is not installed ({reason}); install julnet with its editor extra"
+NO_SCREEN = "julnet-editor needs a screen: neither DISPLAY nor WAYLAND_DISPLAY names one; start it in a desktop"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the window and stay until it is closed.
+
+    Returns:
+        The exit code: 0, or 2 when there is no Qt or no screen to show a window with.
+    """
+    options = _parser().parse_args(arguments)
+    forget_cv2_plugins(os.environ)
+    try:
+        from PySide6.QtWidgets import QApplication
+    except ImportError as exc:
+        sys.stderr.write(NO_QT.format(reason=exc) + "\n")
+        return 2
+    if not has_screen(os.environ, sys.platform):
+        sys.stderr.write(NO_SCREEN + "\n")
+        return 2
+    from gui import theme
+    from gui.window import Window
+    from host_adapters.worker_client import WorkerClient
+
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setApplicationName("julnet-editor")
+    application.setApplicationDisplayName("JULNet")
+    theme.apply(application)
+    window = Window(WorkerClient())
+    window.show()
+    if options.media is not None:
+        window.open(options.media)
+    return application.exec()
+
+
+def forget_cv2_plugins(environment: MutableMapping[str, str]) -> None:
+    """OpenCV's import points Qt at plugins of its own, of another Qt, which cannot load: point it back."""
+    for name in ("QT_QPA_PLATFORM_PLUGIN_PATH", "QT_QPA_FONTDIR"):
+        if "cv2" in PurePath(environment.get(name, "")).parts:
+            del environment[name]
+
+
+def has_screen(environment: Mapping[str, str], platform: str) -> bool:
+    """Whether Qt will find something to show a window on; where it does not, it ends the process without a word."""
+    if not platform.startswith("linux"):
+        return True
+    return any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="julnet-editor", description="Re-dub a shot, compare the take with the plate, find where it is unsure."
+    )
+    parser.add_argument("media", nargs="?", type=Path, metavar="PLATE|TAKE", help="what to open")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

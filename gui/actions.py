@@ -1,0 +1,190 @@
+"""Everything that one can do in the editor, as data: title, keys, what it does, and when it can be done.
+
+Menus, shortcuts and tool tips are made from this list and from nothing else. What is not built is not in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gui.session import Compare
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gui.session import Session
+
+
+def _always(session: Session) -> bool:
+    return True
+
+
+def _with_plate(session: Session) -> bool:
+    return session.plate is not None
+
+
+def _with_take(session: Session) -> bool:
+    return session.take is not None
+
+
+def _with_matte(session: Session) -> bool:
+    return session.take is not None and session.take.matte is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionSpec:
+    """One thing that a user can do."""
+
+    name: str  #: of the window's method that does it
+    menu: str
+    title: str
+    tip: str
+    keys: tuple[str, ...] = ()
+    enabled: Callable[[Session], bool] = _always
+    checked: Callable[[Session], bool] | None = None  #: for what is on or off
+    new_group: bool = False  #: a line above it in the menu
+
+
+ACTIONS: tuple[ActionSpec, ...] = (
+    ActionSpec(
+        name="choose_plate",
+        menu="&File",
+        title="Open &plate…",
+        keys=("Ctrl+O",),
+        tip="Open a movie, or one picture of a sequence",
+    ),
+    ActionSpec(
+        name="choose_take",
+        menu="&File",
+        title="Open &take…",
+        keys=("Ctrl+Shift+O",),
+        tip="Open the folder of a finished take",
+    ),
+    ActionSpec(
+        name="choose_dub",
+        menu="&File",
+        title="Choose &dub…",
+        keys=("Ctrl+D",),
+        tip="Choose the recording that the mouth shall follow",
+        enabled=_with_plate,
+    ),
+    ActionSpec(name="close", menu="&File", title="&Quit", keys=("Ctrl+Q",), tip="Leave the editor", new_group=True),
+    ActionSpec(
+        name="step_forward",
+        menu="&Playhead",
+        title="Next frame",
+        keys=("Right", "."),
+        tip="Go one frame forward",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="step_back",
+        menu="&Playhead",
+        title="Previous frame",
+        keys=("Left", ","),
+        tip="Go one frame back",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="second_forward",
+        menu="&Playhead",
+        title="One second forward",
+        keys=("Shift+Right",),
+        tip="Go one second forward",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="second_back",
+        menu="&Playhead",
+        title="One second back",
+        keys=("Shift+Left",),
+        tip="Go one second back",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="first_frame",
+        menu="&Playhead",
+        title="First frame",
+        keys=("Home",),
+        tip="Go to the plate's first frame",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="last_frame",
+        menu="&Playhead",
+        title="Last frame",
+        keys=("End",),
+        tip="Go to the plate's last frame",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="mark_in",
+        menu="&Playhead",
+        title="Mark in",
+        keys=("I",),
+        tip="The current frame is the first to re-dub",
+        enabled=_with_plate,
+        new_group=True,
+    ),
+    ActionSpec(
+        name="mark_out",
+        menu="&Playhead",
+        title="Mark out",
+        keys=("O",),
+        tip="The current frame is the last to re-dub",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="clear_marks",
+        menu="&Playhead",
+        title="Clear marks",
+        keys=("Alt+X",),
+        tip="Re-dub the whole plate",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
+        name="next_worst",
+        menu="&Playhead",
+        title="Next stretch to look at",
+        keys=("N",),
+        tip="Go to the stretch that is next in order of uncertainty, beginning with the worst",
+        enabled=_with_take,
+        new_group=True,
+    ),
+    ActionSpec(
+        name="previous_worst",
+        menu="&Playhead",
+        title="Previous stretch to look at",
+        keys=("Shift+N",),
+        tip="Go back to the stretch that is more uncertain than this one",
+        enabled=_with_take,
+    ),
+    ActionSpec(
+        name="toggle_dub",
+        menu="&View",
+        title="Dub",
+        keys=("A",),
+        tip="Switch between the original and the take",
+        enabled=_with_take,
+        checked=lambda session: session.compare is Compare.DUB,
+    ),
+    ActionSpec(
+        name="toggle_wipe",
+        menu="&View",
+        title="Wipe",
+        keys=("W",),
+        tip="Plate on the left, dub on the right; drag in the picture to move the line",
+        enabled=_with_take,
+        checked=lambda session: session.compare is Compare.WIPE,
+    ),
+    ActionSpec(
+        name="toggle_overlay",
+        menu="&View",
+        title="Uncertainty",
+        keys=("U",),
+        tip="Lay the uncertainty matte over the picture: red = look here",
+        enabled=_with_matte,
+        checked=lambda session: session.overlay and _with_matte(session),
+    ),
+)

@@ -1,0 +1,102 @@
+"""The thread that decodes and mixes what the viewer shows. The newest wish wins; older ones are not worth decoding."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QImage
+
+from gui.background import sentence_of
+from gui.decoding import RandomAccess
+from gui.picture import Pixels, tinted, wiped
+from gui.session import Compare, Session
+
+if TYPE_CHECKING:
+    from julnet_plugin.types import MediaInfo
+
+
+class Renderer(QObject):
+    """Pictures of a session, made on a thread of its own.
+
+    Signals:
+        shown(Session, QImage): the picture of exactly this session.
+        failed(Session, str): there is none, and why, in one sentence.
+    """
+
+    shown = Signal(object, QImage)
+    failed = Signal(object, str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._wanted: Session | None = None
+        self._leaving = False
+        self._wake = threading.Condition()
+        self._media: dict[str, RandomAccess] = {}
+        self._thread = threading.Thread(target=self._work, name="julnet-viewer", daemon=True)
+        self._thread.start()
+
+    def show(self, session: Session) -> None:
+        """Make the picture of a session; what was wished for before and not begun is forgotten."""
+        with self._wake:
+            self._wanted = session
+            self._wake.notify()
+
+    def stop(self) -> None:
+        """End the thread and close its files."""
+        with self._wake:
+            self._leaving = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (session := self._take()) is not None:
+            if session.plate is None:
+                self._close()
+                continue
+            try:
+                pixels = self.render(session)
+            except Exception as exc:  # noqa: BLE001 - the viewer says it; the thread lives on
+                self.failed.emit(session, sentence_of(exc))
+                continue
+            height, width, _ = pixels.shape
+            self.shown.emit(session, QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy())
+        self._close()
+
+    def _take(self) -> Session | None:
+        with self._wake:
+            while self._wanted is None and not self._leaving:
+                self._wake.wait()
+            wanted, self._wanted = self._wanted, None
+            return None if self._leaving else wanted
+
+    def render(self, session: Session) -> Pixels:
+        """Decode and mix. Runs on the renderer's thread."""
+        assert session.plate is not None
+        take, index = session.take, session.take_frame
+        space = take.colour_space if take else None
+        if take is None or index is None:
+            return self._read("plate", session.plate, session.frame, space)
+        if session.compare is Compare.PLATE:
+            picture = self._read("plate", session.plate, session.frame, space)
+        else:
+            picture = self._read("dub", take.dub, index, space)
+        if session.compare is Compare.WIPE:
+            picture = wiped(self._read("plate", session.plate, session.frame, space), picture, session.wipe)
+        if session.overlay and take.matte is not None:
+            picture = tinted(picture, self._read("matte", take.matte, index, None)[..., 0], session.opacity)
+        return picture
+
+    def _read(self, name: str, info: MediaInfo, index: int, space: str | None) -> Pixels:
+        medium = self._media.get(name)
+        if medium is None or medium.info is not info:
+            if medium is not None:
+                medium.close()
+            medium = self._media[name] = RandomAccess(info, space)
+        return medium.frame(index)
+
+    def _close(self) -> None:
+        for medium in self._media.values():
+            medium.close()
+        self._media.clear()

@@ -1,0 +1,78 @@
+"""The editor's one look: dark and neutral, so that it does not colour the picture that is judged in it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QPalette
+from PySide6.QtWidgets import QApplication
+
+WINDOW = QColor(30, 30, 31)
+PANEL = QColor(38, 38, 40)
+FIELD = QColor(24, 24, 25)
+LINE = QColor(58, 58, 61)
+TEXT = QColor(222, 222, 224)
+QUIET = QColor(146, 146, 151)
+ACCENT = QColor(92, 148, 232)
+WARM = QColor(236, 110, 70)  #: uncertainty
+BLACK = QColor(12, 12, 12)
+
+_SHEET = f"""
+QWidget {{ font-size: 13px; }}
+QMenuBar {{ background: {WINDOW.name()}; padding: 2px 4px; }}
+QMenuBar::item {{ padding: 4px 9px; border-radius: 4px; }}
+QMenuBar::item:selected, QMenu::item:selected {{ background: {LINE.name()}; }}
+QMenu {{ background: {PANEL.name()}; border: 1px solid {LINE.name()}; padding: 4px; }}
+QMenu::item {{ padding: 5px 26px 5px 22px; border-radius: 4px; }}
+QMenu::item:disabled {{ color: {QUIET.darker(130).name()}; }}
+QMenu::separator {{ height: 1px; background: {LINE.name()}; margin: 4px 8px; }}
+QStatusBar {{ color: {QUIET.name()}; }}
+QStatusBar::item {{ border: none; }}
+QLineEdit, QDoubleSpinBox, QComboBox {{
+    background: {FIELD.name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 4px 6px; min-height: 18px;
+}}
+QLineEdit:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {ACCENT.name()}; }}
+QLineEdit:read-only {{ color: {QUIET.name()}; }}
+QPushButton, QToolButton {{
+    background: {PANEL.lighter(125).name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 5px 12px;
+}}
+QPushButton:hover, QToolButton:hover {{ background: {LINE.name()}; }}
+QPushButton:pressed, QToolButton:checked {{ background: {ACCENT.darker(150).name()}; }}
+QPushButton:disabled, QToolButton:disabled {{ color: {QUIET.darker(140).name()}; background: {PANEL.name()}; }}
+QPushButton#primary:enabled {{ background: {ACCENT.darker(130).name()}; border-color: {ACCENT.name()}; color: white; }}
+QPushButton#primary:enabled:hover {{ background: {ACCENT.darker(115).name()}; }}
+QProgressBar {{ background: {FIELD.name()}; border: none; border-radius: 3px; max-height: 6px; }}
+QProgressBar::chunk {{ background: {ACCENT.name()}; border-radius: 3px; }}
+#panel {{ background: {PANEL.name()}; }}
+#heading {{ font-size: 14px; font-weight: 600; }}
+#quiet {{ color: {QUIET.name()}; }}
+#error {{ color: {WARM.lighter(120).name()}; }}
+#timecode {{ font-family: monospace; font-size: 17px; }}
+QToolTip {{ background: {PANEL.name()}; color: {TEXT.name()}; border: 1px solid {LINE.name()}; padding: 3px; }}
+"""
+
+
+def apply(application: QApplication) -> None:
+    """Dress the application."""
+    application.styleHints().setColorScheme(Qt.ColorScheme.Dark)
+    application.setStyle("Fusion")
+    palette = QPalette()
+    roles = {
+        QPalette.ColorRole.Window: WINDOW,
+        QPalette.ColorRole.WindowText: TEXT,
+        QPalette.ColorRole.Base: FIELD,
+        QPalette.ColorRole.AlternateBase: PANEL,
+        QPalette.ColorRole.Text: TEXT,
+        QPalette.ColorRole.Button: PANEL,
+        QPalette.ColorRole.ButtonText: TEXT,
+        QPalette.ColorRole.Highlight: ACCENT,
+        QPalette.ColorRole.HighlightedText: QColor("white"),
+        QPalette.ColorRole.PlaceholderText: QUIET,
+        QPalette.ColorRole.ToolTipBase: PANEL,
+        QPalette.ColorRole.ToolTipText: TEXT,
+    }
+    for role, colour in roles.items():
+        palette.setColor(role, colour)
+    for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, role, QUIET.darker(135))
+    application.setPalette(palette)
+    application.setStyleSheet(_SHEET)

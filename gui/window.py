@@ -1,0 +1,359 @@
+"""The editor's window: puts the parts together and holds the session that they show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeySequence
+from PySide6.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMessageBox,
+    QSlider,
+    QSplitter,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui import session as sessions
+from gui.actions import ACTIONS, ActionSpec
+from gui.background import Background
+from gui.jobs import RedubJobs
+from gui.opening import is_take, open_path, open_take
+from gui.renderer import Renderer
+from gui.session import Compare, Session, TakeView
+from gui.widgets.building import named
+from gui.widgets.redub_panel import RedubPanel
+from gui.widgets.scrub_bar import ScrubBar
+from gui.widgets.viewer import Viewer
+from julnet_plugin.media.timecode import rate_text, timecode_of
+
+if TYPE_CHECKING:
+    from host_adapters.worker_client import WorkerClient
+    from julnet_plugin.types import MediaInfo, RedubRequest
+
+WELCOME = "Open a plate with Ctrl+O, or drop one here"
+PICTURES = "Pictures (*.mov *.mp4 *.mkv *.mxf *.avi *.webm *.exr *.png *.tif *.tiff *.dpx *.jpg);;All files (*)"
+
+
+class Window(QMainWindow):
+    """One shot at a time: its plate, a take beside it, and the way to the next take."""
+
+    def __init__(self, client: WorkerClient) -> None:
+        super().__init__()
+        self._session = Session()
+        self._client = client
+        self.jobs = RedubJobs(client, self)
+        self.background = Background(self)
+        self.renderer = Renderer(self)
+        self.viewer = Viewer()
+        self.scrub_bar = ScrubBar()
+        self.panel = RedubPanel()
+        self.actions_by_name: dict[str, QAction] = {}
+        self.timecode = named(QLabel("--:--:--:--"), "timecode")
+        self._shown = named(QLabel(), "quiet")
+        self._opacity = QSlider(Qt.Orientation.Horizontal)
+        self._build_actions()
+        self._arrange()
+        self._connect()
+        self.viewer.set_message(WELCOME)
+        self.set_session(Session())
+
+    # What is shown
+
+    @property
+    def session(self) -> Session:
+        """What is shown."""
+        return self._session
+
+    def set_session(self, session: Session) -> None:
+        """Show another session: the one way in which anything on screen changes."""
+        self._session = session
+        self.scrub_bar.set_session(session)
+        self.panel.set_session(session)
+        for spec in ACTIONS:
+            action = self.actions_by_name[spec.name]
+            action.setEnabled(spec.enabled(session))
+            if spec.checked is not None:
+                action.setChecked(spec.checked(session))
+        self._opacity.setEnabled(session.overlay and session.take is not None)
+        names = [media.name for media in (session.plate.path if session.plate else None,) if media]
+        names += [session.take.folder.name] if session.take else []
+        self.setWindowTitle(" – ".join([*names, "JULNet"]))
+        self._describe(session)
+        if session.plate is not None:
+            self.renderer.show(session)
+
+    def _describe(self, session: Session) -> None:
+        if session.plate is None:
+            self.timecode.setText("--:--:--:--")
+            self._shown.setText("")
+            return
+        self.timecode.setText(timecode_of(session.plate, session.frame))
+        looked_at = session.compare.value if session.take is not None else "Plate"
+        if session.take is not None and session.take_frame is None:
+            looked_at = "Plate (outside the take)"
+        text = [looked_at, f"frame {session.frame} of {session.frame_count}", f"{rate_text(session.plate.rate)} fps"]
+        if session.take is not None and session.take_frame is not None:
+            text.append(f"σ {255 * session.take.sigma[session.take_frame]:.1f} of 255")
+        self._shown.setText("   ·   ".join(text))
+
+    def _show_image(self, session: Session, image: QImage) -> None:
+        if session.plate is self._session.plate and session.plate is not None:
+            self.viewer.set_image(image, float(session.plate.pixel_aspect))
+
+    def _show_failure(self, session: Session, sentence: str) -> None:
+        if session.plate is self._session.plate:
+            self.viewer.set_message(sentence)
+
+    # Opening
+
+    def open(self, path: Path) -> None:
+        """Show a plate, or a take with its plate."""
+        self.statusBar().showMessage(f"Opening {path.name}…")
+        plate = self._session.plate
+        if is_take(path) and plate is not None:
+            self.background.run(lambda: self._beside_or_alone(path, plate), self._opened, self._not_opened)
+        else:
+            self.background.run(lambda: open_path(path), self._opened, self._not_opened)
+
+    def _beside_or_alone(self, path: Path, plate: MediaInfo) -> Session | TakeView:
+        """A take beside the plate that is open, or, when it is another plate's, with its own. Runs on a thread."""
+        from julnet_plugin.errors import TakeError
+
+        try:
+            return open_take(path, plate)
+        except TakeError:
+            return open_path(path)
+
+    def _opened(self, found: Session | TakeView) -> None:
+        self.statusBar().clearMessage()
+        if isinstance(found, TakeView):
+            found = sessions.with_take(self._session, found)
+        self.set_session(found)
+        if found.take is not None and found.take.warnings:
+            self.statusBar().showMessage("; ".join(found.take.warnings))
+
+    def _not_opened(self, sentence: str) -> None:
+        self.statusBar().showMessage(sentence)
+        if self._session.plate is None:
+            self.viewer.set_message(sentence)
+
+    def choose_plate(self) -> None:
+        """Ask for a plate."""
+        name, _ = QFileDialog.getOpenFileName(self, "Open a plate", self._folder(), PICTURES)
+        if name:
+            self.open(Path(name))
+
+    def choose_take(self) -> None:
+        """Ask for a take folder."""
+        name = QFileDialog.getExistingDirectory(self, "Open a take", self._folder())
+        if name:
+            self.open(Path(name))
+
+    def choose_dub(self) -> None:
+        """Ask for a recording."""
+        self.panel.choose_dub()
+
+    def _folder(self) -> str:
+        return "" if self._session.plate is None else str(self._session.plate.path.parent)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: D102
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: D102
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            self.open(paths[0])
+
+    # The playhead
+
+    def go_to(self, frame: int) -> None:
+        """Show a frame."""
+        self.set_session(sessions.at_frame(self._session, frame))
+
+    def step_forward(self) -> None:
+        """One frame."""
+        self.go_to(self._session.frame + 1)
+
+    def step_back(self) -> None:
+        """One frame."""
+        self.go_to(self._session.frame - 1)
+
+    def second_forward(self) -> None:
+        """One second."""
+        self.go_to(self._session.frame + self._second())
+
+    def second_back(self) -> None:
+        """One second."""
+        self.go_to(self._session.frame - self._second())
+
+    def _second(self) -> int:
+        return 0 if self._session.plate is None else round(self._session.plate.rate)
+
+    def first_frame(self) -> None:
+        """The plate's first."""
+        self.go_to(0)
+
+    def last_frame(self) -> None:
+        """The plate's last."""
+        self.go_to(self._session.frame_count - 1)
+
+    def mark_in(self) -> None:
+        """The first frame to re-dub."""
+        self.set_session(sessions.with_in_point(self._session))
+
+    def mark_out(self) -> None:
+        """The last frame to re-dub."""
+        self.set_session(sessions.with_out_point(self._session))
+
+    def clear_marks(self) -> None:
+        """Re-dub everything."""
+        self.set_session(replace(self._session, in_frame=None, out_frame=None))
+
+    def next_worst(self) -> None:
+        """The next stretch in order of uncertainty."""
+        self._walk(1)
+
+    def previous_worst(self) -> None:
+        """The one before."""
+        self._walk(-1)
+
+    def _walk(self, step: sessions.Direction) -> None:
+        take = self._session.take
+        span = sessions.next_span(self._session, step)
+        if span is not None:
+            self.go_to(span.peak)
+            self.statusBar().showMessage(f"Frames {span.start} to {span.stop - 1}: {span.sentence}")
+        elif take is not None and take.worst_frame is not None:
+            self.go_to(take.worst_frame)
+            self.statusBar().showMessage("The take lists no stretch to look at; this is its most uncertain frame")
+        else:
+            self.statusBar().showMessage("No frame of this take was re-dubbed")
+
+    # Ways of looking
+
+    def toggle_dub(self) -> None:
+        """The original or the take."""
+        self.set_session(sessions.toggled(self._session, Compare.DUB))
+
+    def toggle_wipe(self) -> None:
+        """Both, side by side in one picture."""
+        self.set_session(sessions.toggled(self._session, Compare.WIPE))
+
+    def toggle_overlay(self) -> None:
+        """The uncertainty matte."""
+        self.set_session(replace(self._session, overlay=not self._session.overlay))
+
+    def _move_wipe(self, share: float) -> None:
+        if self._session.compare is Compare.WIPE:
+            self.set_session(replace(self._session, wipe=share))
+
+    def _set_opacity(self, percent: int) -> None:
+        self.set_session(replace(self._session, opacity=percent / 100))
+
+    # Re-dubbing
+
+    def redub(self, request: RedubRequest) -> None:
+        """Render a take in the worker."""
+        self.panel.show_started()
+        self.jobs.start(request)
+
+    def _take_finished(self, folder: Path) -> None:
+        self.panel.show_finished(f"Done: {folder}")
+        self.open(folder)
+
+    # Leaving
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
+        if self.jobs.running and not self._may_stop():
+            event.ignore()
+            return
+        self._client.close()
+        self.renderer.stop()
+        self.background.wait()
+        event.accept()
+
+    def _may_stop(self) -> bool:
+        answer = QMessageBox.question(
+            self,
+            "A take is being rendered",
+            "Stop the render and quit? Finished frames are kept; the same re-dub goes on from there.",
+        )
+        return answer is QMessageBox.StandardButton.Yes
+
+    # Putting together
+
+    def _build_actions(self) -> None:
+        menus = {menu: self.menuBar().addMenu(menu) for menu in dict.fromkeys(spec.menu for spec in ACTIONS)}
+        for spec in ACTIONS:
+            action = self._action(spec)
+            self.actions_by_name[spec.name] = action
+            if spec.new_group:
+                menus[spec.menu].addSeparator()
+            menus[spec.menu].addAction(action)
+
+    def _action(self, spec: ActionSpec) -> QAction:
+        action = QAction(spec.title, self, checkable=spec.checked is not None)
+        action.setShortcuts([QKeySequence(key) for key in spec.keys])
+        keys = f" ({spec.keys[0]})" if spec.keys else ""
+        action.setToolTip(spec.tip + keys)
+        action.setStatusTip(spec.tip)
+        action.triggered.connect(getattr(self, spec.name))
+        return action
+
+    def _arrange(self) -> None:
+        below = QHBoxLayout()
+        below.setSpacing(8)
+        below.setContentsMargins(12, 6, 12, 4)
+        below.addWidget(self.timecode)
+        below.addSpacing(8)
+        below.addWidget(self._shown, 1)
+        for name in ("toggle_dub", "toggle_wipe", "toggle_overlay"):
+            button = QToolButton()
+            button.setDefaultAction(self.actions_by_name[name])
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            below.addWidget(button)
+        self._opacity.setRange(0, 100)
+        self._opacity.setToolTip("Opacity of the overlay")
+        self._opacity.setValue(round(100 * self._session.opacity))
+        self._opacity.setFixedWidth(110)
+        self._opacity.setAccessibleName("Opacity of the uncertainty overlay")
+        below.addWidget(self._opacity)
+        stage = QWidget()
+        column = QVBoxLayout(stage)
+        column.setSpacing(0)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.viewer, 1)
+        column.addWidget(self.scrub_bar)
+        column.addLayout(below)
+        split = QSplitter(childrenCollapsible=False, handleWidth=1)
+        split.addWidget(stage)
+        split.addWidget(self.panel)
+        split.setStretchFactor(0, 1)
+        split.setSizes([900, 340])
+        self.panel.setMinimumWidth(300)
+        self.setCentralWidget(split)
+        self.statusBar().setSizeGripEnabled(False)
+        self.setAcceptDrops(True)
+        self.resize(1280, 780)
+
+    def _connect(self) -> None:
+        self.renderer.shown.connect(self._show_image)
+        self.renderer.failed.connect(self._show_failure)
+        self.scrub_bar.scrubbed.connect(self.go_to)
+        self.viewer.dragged.connect(self._move_wipe)
+        self._opacity.valueChanged.connect(self._set_opacity)
+        self.panel.redub_requested.connect(self.redub)
+        self.panel.cancel_requested.connect(self.jobs.cancel)
+        self.jobs.progressed.connect(self.panel.show_progress)
+        self.jobs.finished.connect(self._take_finished)
+        self.jobs.failed.connect(self.panel.show_error)
+        self.jobs.cancelled.connect(lambda: self.panel.show_finished("Stopped; the same re-dub goes on from there"))

@@ -1,0 +1,70 @@
+"""Windows without a screen, and a take that needs no model."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+FRAMES, SIZE = 12, (128, 96)
+LEVELS = (0.02, 0.03, 0.10, 0.04)  #: σ of the take's frames 4 to 7
+
+
+@pytest.fixture
+def plate(make_movie: Callable[..., Path]) -> Path:
+    """12 frames at 25 fps from 01:00:00:00, each with its number drawn into it."""
+    return make_movie("plate.mov", frames=FRAMES, size=SIZE, timecode="01:00:00:00", options={"crf": "4"})
+
+
+@pytest.fixture
+def take(plate: Path, make_movie: Callable[..., Path], tmp_path: Path) -> Path:
+    """A take of frames 4 to 7 whose dub shows 100 + the plate's number and whose matte is white in one corner."""
+    folder = tmp_path / "take"
+    folder.mkdir()
+    make_movie("take/dub.mov", frames=4, size=SIZE, options={"crf": "4"}, picture=lambda i: numbered(104 + i))
+    make_movie("take/matte.mov", frames=4, size=SIZE, options={"crf": "4"}, picture=lambda _: corner())
+    (folder / "take.json").write_text(json.dumps(manifest(plate)))
+    return folder
+
+
+def manifest(plate: Path) -> dict[str, Any]:
+    return {
+        "schema": "julnet.take",
+        "version": "1.0",
+        "job": {"colour_space": None},
+        "inputs": {"plate": {"path": str(plate)}},
+        "model": {},
+        "plate": {"width": SIZE[0], "height": SIZE[1], "frame_range": [4, 8]},
+        "files": {"h264": "dub.mov", "matte": "matte.mov"},
+        "warnings": ["the mouth is small"],
+        "review": [
+            {"start": 6, "stop": 7, "peak": 6, "expected_cv": 25.5, "reasons": ["fast turn"]},
+            {"start": 7, "stop": 8, "peak": 7, "expected_cv": 10.2, "reasons": ["dark"]},
+        ],
+        "frames": [
+            {"frame": 4 + i, "redubbed": True, "sigma_mean": level / 2, "sigma_p95": level}
+            for i, level in enumerate(LEVELS)
+        ],
+    }
+
+
+def numbered(number: int) -> Any:
+    """As the shared `numbered_picture` draws it: eight blocks along the top, highest bit left."""
+    width, height = SIZE
+    picture = np.full((height, width, 3), 110, np.uint8)
+    for bit in range(8):
+        picture[: height // 4, bit * width // 8 : (bit + 1) * width // 8] = 225 if number >> (7 - bit) & 1 else 25
+    return picture
+
+
+def corner() -> Any:
+    picture = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    picture[64:, 96:] = 255
+    return picture

@@ -1,0 +1,53 @@
+"""Starting from the shell."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gui.__main__ import forget_cv2_plugins, has_screen, main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_opencv_s_plugin_folder_is_forgotten_and_the_user_s_own_is_not() -> None:
+    environment = {"QT_QPA_PLATFORM_PLUGIN_PATH": "/site-packages/cv2/qt/plugins", "QT_QPA_FONTDIR": "/my/fonts"}
+    forget_cv2_plugins(environment)
+    assert environment == {"QT_QPA_FONTDIR": "/my/fonts"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "expected"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"QT_QPA_PLATFORM": "offscreen"}, "linux", True),
+        ({}, "darwin", True),
+    ],
+)
+def test_a_screen_is_looked_for_where_qt_needs_a_name_for_it(
+    environment: dict[str, str], platform: str, expected: bool
+) -> None:
+    assert has_screen(environment, platform) is expected
+
+
+def test_without_qt_one_sentence_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "PySide6.QtWidgets", None)
+    assert main([]) == 2
+    assert "editor extra" in capsys.readouterr().err
+
+
+def test_the_help_needs_no_screen_and_no_qt() -> None:
+    code = "import sys; sys.modules['PySide6'] = None; from gui.__main__ import main; main(['--help'])"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "DISPLAY": ""}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "PLATE|TAKE" in run.stdout
