@@ -207,16 +207,16 @@ class _Lines(_Meter):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._stage, self._begun, self._last = "", 0.0, 0.0
+        self._stage, self._begun, self._first, self._last = "", 0.0, 0, 0.0
 
     def show(self, stage: str, done: int, total: int) -> None:
         now = time.monotonic()
         if stage != self._stage:
-            self._stage, self._begun, self._last = stage, now, now
+            self._stage, self._begun, self._first, self._last = stage, now, done, now
             self._console.note(f"{STAGES.get(stage, stage)} …")
         elif now - self._last >= _LINE_S:
             self._last = now
-            left_s = (now - self._begun) / max(done, 1) * (total - done)
+            left_s = (now - self._begun) / max(done - self._first, 1) * (total - done)
             self._console.note(f"{STAGES.get(stage, stage)} {done}/{total}, about {clock(left_s)} left")
 
 

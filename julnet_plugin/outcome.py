@@ -39,4 +39,4 @@ def error_values(exc: BaseException) -> dict[str, Any]:
     facts = exc.facts() if isinstance(exc, JulnetError) else {}
     if "frame_index" in facts:
         facts["frame"] = facts.pop("frame_index")
-    return {**facts, "type": type(exc).__name__, "message": sentence_of(exc)}
+    return {"type": type(exc).__name__, "message": sentence_of(exc), **facts}

@@ -196,7 +196,7 @@ class Worker:
         code = exit_code_of(known)
         if code == FAILED:
             log.error("request %s failed", request_id, exc_info=exc)
-        self._send({**error_values(known), "event": "error", "id": request_id, "exit_code": code})
+        self._send({"event": "error", "id": request_id, "exit_code": code, **error_values(known)})
 
     def _send(self, event: dict[str, Any]) -> None:
         """Write one line. A host that reads no more is a host that is gone."""

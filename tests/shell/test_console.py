@@ -38,13 +38,13 @@ def test_a_log_file_gets_a_line_for_each_stage_and_then_one_every_ten_seconds(no
     console = Console(stderr=err)
     for second in range(31):
         now[0] = 100.0 + second
-        console.progress("render", 1 + second, 61)
+        console.progress("render", 201 + second, 261)  # the first 200 are from an earlier run
     console.progress("deliver", 1, 61)
     assert err.getvalue().splitlines() == [
         "rendering …",
-        "rendering 11/61, about 0:45 left",
-        "rendering 21/61, about 0:38 left",
-        "rendering 31/61, about 0:29 left",
+        "rendering 211/261, about 0:50 left",
+        "rendering 221/261, about 0:40 left",
+        "rendering 231/261, about 0:30 left",
         "writing …",
     ]
 
