@@ -123,9 +123,12 @@ class CropChunk:
         return int(np.searchsorted(self.frames, position))
 
     def _whole(self, values: NDArray[np.float32], mode: Literal["constant", "edge"]) -> NDArray[np.float32]:
+        import cv2
+
         top, bottom, left, right = (int(edge) for edge in self.box)
-        pads = ((top, self.size[0] - bottom), (left, self.size[1] - right), (0, 0))[: values.ndim]
-        return np.pad(values, pads, mode=mode)
+        border = cv2.BORDER_CONSTANT if mode == "constant" else cv2.BORDER_REPLICATE
+        whole = cv2.copyMakeBorder(values, top, self.size[0] - bottom, left, self.size[1] - right, border)
+        return np.asarray(whole, np.float32)
 
     def save(self, path: Path) -> None:
         """Write the chunk whole or not at all."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _AHEAD = 3  #: decoded frames that wait; as many again are being composited, and one waits for each encoder
 
+_LUMA = np.array([0.2126, 0.7152, 0.0722])
+
 #: One row a frame of the range; 0 where it passes through. Errors in display values, coverage in plate pixels.
 STATS = np.dtype(
     [
@@ -137,13 +139,13 @@ def _measure(maker: PatchMaker, layers: FrameLayers | None) -> NDArray[np.void]:
     if layers is None:
         return row
     inside = layers.region > 0
-    sigma = layers.sigma[inside].astype(np.float64)
-    expected = sigma if maker.calibration is None else maker.calibration.apply(sigma).astype(np.float64)
-    luma = layers.image[inside].astype(np.float64) @ np.array([0.2126, 0.7152, 0.0722])
-    values = {"sigma": sigma, "expected": expected}
-    for name, array in values.items():
-        row[f"{name}_mean"], row[f"{name}_p95"] = array.mean(), np.percentile(array, 95)
-    row["luma"] = luma.mean()
+    sigma = layers.sigma[inside]
+    expected = sigma if maker.calibration is None else maker.calibration.apply(sigma)
+    for name, values in (("sigma", sigma), ("expected", expected)):
+        row[f"{name}_mean"] = values.mean(dtype=np.float64)
+        rank = int(0.95 * (len(values) - 1))
+        row[f"{name}_p95"] = np.partition(values, rank)[rank]
+    row["luma"] = layers.image[inside].mean(axis=0, dtype=np.float64) @ _LUMA
     return row
 
 

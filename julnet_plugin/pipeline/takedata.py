@@ -48,6 +48,7 @@ class TakeData:
         self.chunk_frames = chunk_frames
         self._chunks: OrderedDict[int, CropChunk] = OrderedDict()
         self._lock = threading.Lock()
+        self._regions: OrderedDict[int, Float32] = OrderedDict()
         if len(self.plan) != len(frames):
             raise TakeError(
                 f"{folder} holds a plan for {len(self.plan)} frames and a take of {len(frames)}: the take is damaged, "
@@ -125,7 +126,18 @@ class TakeData:
         return FrameRange(start=self.frames.start + int(members[0]), stop=self.frames.start + int(members[-1]) + 1)
 
     def _region(self, frame: int) -> Float32:
-        return feathered(self.plan.region[self.position(frame)], self.chunk(frame).size)
+        """The feathered region of a frame; matte and compositing ask for it several times. Read-only."""
+        with self._lock:
+            known = self._regions.get(frame)
+        if known is not None:
+            return known
+        region = feathered(self.plan.region[self.position(frame)], self.chunk(frame).size)
+        region.flags.writeable = False
+        with self._lock:
+            self._regions[frame] = region
+            while len(self._regions) > _CACHED:
+                self._regions.popitem(last=False)
+        return region
 
 
 def feathered(region: Float32, size: tuple[int, int]) -> Float32:
