@@ -16,7 +16,7 @@ import numpy as np
 from trainer.dataset import Clip, read_clip
 from trainer.evaluation.blocks import Block, plan_blocks
 from trainer.evaluation.methods import Method
-from trainer.evaluation.render import PixelSample, Rendered, render_clip
+from trainer.evaluation.render import PixelSample, Rendered, example_frame, render_clip
 from trainer.evaluation.scores import ClipScores, Judges, score_clip
 from trainer.lipshape import windows_of
 
@@ -52,7 +52,7 @@ class Results:
     clips: list[ClipScores] = field(default_factory=list)
     sigma: list[SigmaSample] = field(default_factory=list)  #: of the first method that has σ
     skipped: dict[str, str] = field(default_factory=dict)  #: clip name -> why it was not scored
-    examples: list[list[Rendered]] = field(default_factory=list)  #: a few clips drawn by every method, for pictures
+    examples: list[list[Rendered]] = field(default_factory=list)  #: one frame of a few clips by every method
 
     def of(self, method: str) -> list[ClipScores]:
         """Clips as one method drew them."""
@@ -75,7 +75,7 @@ def reconstruct(
         judges: what scores.
         protocol: see `Protocol`.
         progress: `progress("evaluate", done, total)` after every clip.
-        examples: of how many clips to keep a drawn second for the report.
+        examples: of how many clips to keep a frame for the report.
     """
     results = Results()
     for number, path in enumerate(paths):
@@ -120,7 +120,7 @@ def _score(
             sample = SigmaSample(name, speaker, drawn.pixels, drawn.frame_sigma, drawn.frame_error)
             results.sigma.append(sample)
         if keep:
-            kept.append(drawn)
+            kept.append(example_frame(drawn))
     if keep:
         results.examples.append(kept)
     log.info("%s: %d frames", name, sum(len(b.frames) for b in blocks))

@@ -49,7 +49,8 @@ class Rendered:
     frame_sigma: Float32
     frame_error: Float32
     pixels: PixelSample | None = None
-    example: Float32 | None = field(default=None, repr=False)  #: σ of the middle frame, for pictures in the report
+    example: Float32 | None = field(default=None, repr=False)  #: σ of one frame near the middle
+    example_index: int = 0  #: which of `frames` that is
 
     @property
     def size(self) -> tuple[int, int]:
@@ -69,7 +70,7 @@ def render_clip(clip: Clip, method: Method, blocks: list[Block], audio: Float32 
     view = ClipView(clip, method.size)
     windows = windows_of(clip) if audio is None else audio
     parts = [_render_block(view, method, block, windows[block.frames]) for block in blocks]
-    middle = parts[len(parts) // 2]
+    before, middle = parts[: len(parts) // 2], parts[len(parts) // 2]
     pixels = [p.pixels for p in parts if p.pixels is not None]
     return Rendered(
         method=method.name,
@@ -81,6 +82,22 @@ def render_clip(clip: Clip, method: Method, blocks: list[Block], audio: Float32 
         frame_error=np.concatenate([p.frame_error for p in parts]),
         pixels=joined(pixels) if pixels else None,
         example=middle.example,
+        example_index=sum(len(p.frames) for p in before) + len(middle.frames) // 2,
+    )
+
+
+def example_frame(drawn: Rendered) -> Rendered:
+    """Only one frame, for a picture in the report: whole clips of every method would fill the memory."""
+    k = slice(drawn.example_index, drawn.example_index + 1)
+    return Rendered(
+        method=drawn.method,
+        frames=drawn.frames[k],
+        truth=drawn.truth[k].copy(),
+        image=drawn.image[k].copy(),
+        mask=drawn.mask[k].copy(),
+        frame_sigma=drawn.frame_sigma[k],
+        frame_error=drawn.frame_error[k],
+        example=drawn.example,
     )
 
 

@@ -46,10 +46,10 @@ def finite(value: Any) -> Any:
 
 
 def write_examples(path: Path, examples: Sequence[Sequence[Rendered]], height: int = 208) -> Path:
-    """A contact sheet: for each clip, its middle frame as truth, by every method, and σ; one row a clip."""
+    """A contact sheet: for each clip, one frame as it is, by every method, and σ; one row a clip."""
     rows = []
     for drawn in examples:
-        k = len(drawn[0].frames) // 2
+        k = drawn[0].example_index
         cells = [drawn[0].truth[k], *(d.image[k] for d in drawn)]
         if drawn[0].example is not None:
             cells.append(_heat(drawn[0].example))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from trainer.evaluation.render import Bytes, Float32, Rendered
     from trainer.populations import Describer
 
-_FRAMES_AT_ONCE = 16
+_FRAMES_AT_ONCE = 4  #: VGG's features of one 256-pixel square are 50 MB
 
 Float64 = NDArray[np.float64]
 
