@@ -387,6 +387,23 @@ def test_a_clip_without_a_partner_is_named(dataset: list[Path]) -> None:
     assert "another speaker" in skipped["a1"]
 
 
+def test_clips_without_loudness_are_judged_by_lips_alone(tmp_path: Path) -> None:
+    paths = [tmp_path / "a1.safetensors", tmp_path / "b1.safetensors"]
+    for path in paths:
+        write_clip(make_clip(path.stem, path.stem[0], features="phone-42"), path)
+
+    class Deaf(Listener):
+        def draw(self, view: ClipView, block: Block, audio: NDArray[np.float32]) -> Drawn:
+            return Drawn(view.pictures(block.frames))
+
+    scores, skipped = follow_lips(paths, Deaf(), FakeLandmarks(), np.zeros(42, np.float32))
+    assert skipped == {}
+    assert scores[0].drawn_with_plate_lips == pytest.approx(1)
+    assert np.isnan(scores[0].drawn_with_dub_loudness)
+    text = markdown({"title": "t", "dubbing": {"summary": summarise_dubbing(scores)}})
+    assert "drawn lips with the dub's loudness | –" in text
+
+
 def test_loudness_is_read_at_the_moment_asked_for() -> None:
     clip = make_clip("q", "q", 4.0)
     gap = inner_gap(clip.lips)

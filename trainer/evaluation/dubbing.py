@@ -87,8 +87,6 @@ def follow_lips(
         frames = frames_to_dub(clip, dub, seconds)
         if dub is None:
             skipped[clip.header.name] = "there is no clip of another speaker to dub it with"
-        elif _loudness_steps(clip) is None or _loudness_steps(dub) is None:
-            skipped[clip.header.name] = f"neither the clip nor its features {clip.header.features!r} hold loudness"
         elif not clip.jpeg or len(frames) < MIN_FRAMES:
             skipped[clip.header.name] = f"fewer than {MIN_FRAMES} frames to dub"
         else:
