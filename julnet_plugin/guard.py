@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from julnet_plugin import NAME, hookimpl, interfaces
 from julnet_plugin.errors import JulnetError, PluginError, RedubCancelled
 from julnet_plugin.foreign import translated
+from julnet_plugin.types import Take
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -137,7 +138,7 @@ def members(protocol: type) -> set[str]:
 def _guard_call(function: Callable[..., Any], record: PluginRecord, hook: str) -> Callable[..., Any]:
     def guarded(*args: Any) -> Any:
         try:
-            return function(*args)
+            answer = function(*args)
         except (Exception, SystemExit) as exc:
             deliberate = isinstance(exc, (JulnetError, RedubCancelled))
             if hook == "julnet_redub_clip" and deliberate:
@@ -145,7 +146,11 @@ def _guard_call(function: Callable[..., Any], record: PluginRecord, hook: str) -
             if hook == "julnet_redub_clip" and record.builtin:
                 raise _own(exc, record.name) from exc
             record.report(f"{hook} failed: {_in_words(exc)}", exc)
-        return None
+            return None
+        if hook == "julnet_redub_clip" and not isinstance(answer, (Take, type(None))):
+            record.report(f"{hook} gave {answer!r}, but a Take or None is needed")
+            return None
+        return answer
 
     return guarded
 

@@ -19,6 +19,7 @@ import pluggy
 from julnet_plugin import NAME, hookspecs
 from julnet_plugin.errors import CheckpointError, InputError, PluginError, SettingsError
 from julnet_plugin.guard import CONTRIBUTIONS, Contribution, PluginRecord, Problem, shell
+from julnet_plugin.types import Take
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         MatteOperator,
         TakeWriter,
     )
-    from julnet_plugin.types import ProgressFn, RedubRequest, Take
+    from julnet_plugin.types import ProgressFn, RedubRequest
 
 log = logging.getLogger(__name__)
 
@@ -170,8 +171,8 @@ class Manager:
             RedubCancelled: `progress` asked to stop.
         """
         self._import_builtins("julnet_redub_clip")
-        take: Take | None = self._pm.hook.julnet_redub_clip(request=request, progress=progress, manager=self)
-        if take is None:
+        take: object = self._pm.hook.julnet_redub_clip(request=request, progress=progress, manager=self)
+        if not isinstance(take, Take):  # a wrapper may have put anything in its place
             raise PluginError(_with_reasons("no effect plugin answered", self.problems))
         self._pm.hook.julnet_after_take(take=take, request=request)
         return take

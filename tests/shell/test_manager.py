@@ -193,6 +193,27 @@ def test_a_third_party_effect_that_breaks_is_reported_and_the_next_one_renders()
     assert messages(manager) == "bad: julnet_redub_clip failed: ZeroDivisionError: oops"
 
 
+def test_an_effect_that_answers_with_something_else_is_reported_and_the_next_one_renders() -> None:
+    manager = Manager()
+    manager.register(Effect(TAKE), "good")
+    manager.register(Effect("a path"), "bad")  # type: ignore[arg-type]
+    assert manager.redub_clip(REQUEST) is TAKE
+    assert "bad: julnet_redub_clip gave 'a path', but a Take or None is needed" in messages(manager)
+
+
+def test_a_wrapper_that_loses_the_take_is_an_error_and_no_crash() -> None:
+    class Wrapper:
+        @hookimpl(wrapper=True)
+        def julnet_redub_clip(self) -> Generator[None, Take, None]:
+            yield
+
+    manager = Manager()
+    manager.register(Wrapper(), "wrapper")
+    manager.register(Effect(TAKE), "effect")
+    with pytest.raises(PluginError, match="no effect plugin answered"):
+        manager.redub_clip(REQUEST)
+
+
 @pytest.mark.parametrize("error", [MediaError("no such file"), RedubCancelled("stop"), ModelError("shape")])
 def test_an_effect_s_deliberate_errors_reach_the_caller(error: Exception) -> None:
     manager = Manager()
