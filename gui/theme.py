@@ -31,6 +31,7 @@ QLineEdit, QDoubleSpinBox, QComboBox {{
     background: {FIELD.name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 4px 6px; min-height: 18px;
 }}
 QLineEdit:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {ACCENT.name()}; }}
+QAbstractSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; }}
 QLineEdit:read-only {{ color: {QUIET.name()}; }}
 QPushButton, QToolButton {{
     background: {PANEL.lighter(125).name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 5px 12px;
@@ -74,5 +75,6 @@ def apply(application: QApplication) -> None:
         palette.setColor(role, colour)
     for role in (QPalette.ColorRole.WindowText, QPalette.ColorRole.Text, QPalette.ColorRole.ButtonText):
         palette.setColor(QPalette.ColorGroup.Disabled, role, QUIET.darker(135))
+    palette.setColor(QPalette.ColorGroup.Disabled, QPalette.ColorRole.Highlight, LINE)
     application.setPalette(palette)
     application.setStyleSheet(_SHEET)

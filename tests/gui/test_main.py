@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gui.__main__ import forget_cv2_plugins, has_screen, main
+from gui.actions import ACTIONS, ActionSpec
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,3 +52,10 @@ def test_the_help_needs_no_screen_and_no_qt() -> None:
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "PLATE|TAKE" in run.stdout
+
+
+@pytest.mark.parametrize("spec", ACTIONS, ids=lambda spec: spec.name)
+def test_every_key_is_in_the_table_for_editors(spec: ActionSpec) -> None:
+    page = (ROOT / "docs" / "editor.md").read_text("utf-8")
+    for key in spec.keys:
+        assert f"`{key.removeprefix('Shift+') if spec.name.startswith('second') else key}`" in page
