@@ -30,6 +30,8 @@ TRUNK_W = 160  #: columns of the crop that the trunk sees
 TRUNK_UNIT_PX = 100.0  #: trunk pixels in one face unit
 FLOW_GRID = 64  #: samples of a flow field along the mouth square
 LIP_POINTS = 40  #: the points of a shape that are lips; the rest are chin
+_REACH_PX = 40.0  #: farthest that lips move up or down, in trunk pixels
+_HALVINGS = 8
 SHAPE_SIZE = 144  #: 48 points, x y z
 GRID = 4  #: pixels of that crop in one cell of the trunk's grid
 
@@ -195,8 +197,8 @@ class RtGenerator(Generator):
         shown = (codes @ fields).reshape(B, N, 2, FLOW_GRID, FLOW_GRID)
         square = mouth_square(TRUNK_W * 13 // 10, TRUNK_W)
         rows = _pixel_grid(MouthSquare(0, 0, square.side), lips) - place[:, None, None]
-        moved = _sample(wanted, rows)
-        back = rows - moved.permute(0, 2, 3, 1)
+        back = _before(wanted, rows)
+        moved = (rows - back).permute(0, 3, 1, 2)
         relative = (shown - wanted[:, None]).flatten(1, 2)
         return _sample(relative, back), moved
 
@@ -281,6 +283,28 @@ def _from_references(references: Tensor, flow: Tensor, square: MouthSquare, k: i
         where = (grid + flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1) * k + 0.5) * scale - 1
         taken.append(F.grid_sample(references[:, n], where, padding_mode="border", align_corners=False))
     return taken
+
+
+def _before(motion: Tensor, where: Tensor) -> Tensor:
+    """Where each pixel was before it moved: solves where = p + motion(p) for p.
+
+    An opening mouth pulls its middle apart so steeply that repeated substitution runs away. Lips move up and down, and
+    keep their order doing so: halving the interval on each column always finds the place; sideways motion is small and
+    smooth, so substitution serves.
+
+    Shape:
+        motion: (B, 2, 64, 64) trunk pixels, x then y.
+        where: (B, 128, 128, 2) trunk pixels from the square's corner; the same is returned.
+    """
+    x, y = where[..., 0], where[..., 1]
+    from_x, low, high = x, y - _REACH_PX, y + _REACH_PX
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        moved = _sample(motion, torch.stack([from_x, middle], dim=-1))
+        below = middle + moved[:, 1] > y
+        low, high = torch.where(below, low, middle), torch.where(below, middle, high)
+        from_x = x - moved[:, 0]
+    return torch.stack([from_x, (low + high) / 2], dim=-1)
 
 
 def _sample(fields: Tensor, where: Tensor) -> Tensor:
