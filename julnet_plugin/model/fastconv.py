@@ -64,8 +64,9 @@ class WinogradConv2d(nn.Module):
         super().__init__()
         weight = conv.weight.detach()
         outputs, inputs = weight.shape[:2]
-        kernel = torch.einsum("xk,yl,oikl->xyio", _KERNEL, _KERNEL, weight.double())
-        self.register_buffer("kernel", kernel.reshape(36, inputs, outputs).to(weight.dtype).contiguous())
+        taps = weight.permute(2, 3, 1, 0).reshape(9, -1)
+        kernel = torch.kron(_KERNEL, _KERNEL).to(weight.dtype) @ taps
+        self.register_buffer("kernel", kernel.reshape(36, inputs, outputs))
         self.register_buffer("to_tiles", torch.kron(_INPUT, _INPUT).to(weight.dtype))
         self.register_buffer("from_tiles", torch.kron(_OUTPUT, _OUTPUT).to(weight.dtype))
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach().clone())

@@ -48,7 +48,7 @@ def _awaken(network: nn.Module) -> None:
             nn.init.normal_(module.weight, std=0.1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_generator() -> Callable[..., Generator]:
     """`make_generator("paper", **config)`: a tiny one in eval mode, awake."""
 
@@ -67,7 +67,7 @@ def make_generator() -> Callable[..., Generator]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_syncnet() -> Callable[..., SyncNet]:
     def make(**config: object) -> SyncNet:
         settings = {"width": 4, "audio_size": AUDIO_SIZE, "image_size": (32, 32), "embedding": 16}
@@ -76,7 +76,7 @@ def make_syncnet() -> Callable[..., SyncNet]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def describe() -> Callable[..., CheckpointInfo]:
     """The header of a network of ours."""
 
@@ -107,7 +107,7 @@ class Inputs(NamedTuple):
         return masked.numpy(), self.mask[:, 0].numpy(), self.audio.numpy(), refs.numpy()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_inputs() -> Callable[..., Inputs]:
     """Random frames of one shot, masked in the lower half of the mouth square (of the crop, where it has none)."""
 

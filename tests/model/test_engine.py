@@ -10,9 +10,11 @@ import torch
 
 from julnet_plugin.errors import CheckpointError, DeviceError, SettingsError, ShapeError
 from julnet_plugin.model import engine as engine_module
+from julnet_plugin.model.architectures import BUILT_IN, Architecture
 from julnet_plugin.model.checkpoint import save_checkpoint
 from julnet_plugin.model.engine import Engine, TorchEngine, fast_precision, load_engine
 from julnet_plugin.model.generator import Generator
+from julnet_plugin.model.info import CheckpointInfo
 
 MakeEngine = Callable[..., tuple[TorchEngine, tuple[Any, ...]]]
 
@@ -184,6 +186,25 @@ def test_an_engine_is_loaded_from_a_weights_file(
     engine.set_references(make_refs := np.full((2, 104, 80, 3), 0.5, np.float32))
     other.set_references(make_refs)
     assert np.array_equal(engine.run(*arrays).image, other.run(*arrays).image)
+
+
+@pytest.mark.parametrize("architecture", BUILT_IN, ids=lambda a: a.name)
+def test_every_built_in_architecture_runs_in_an_engine(architecture: Architecture, tmp_path: Path) -> None:
+    small: dict[str, object] = {"width": 16, "crop_size": [208, 160]}
+    network, path = architecture.build(small), tmp_path / "a.safetensors"
+    info = CheckpointInfo.of(network, architecture=architecture.name, audio_feature="test")
+    save_checkpoint(network, info, path)
+    engine = load_engine(path, "cpu")
+    draw = np.random.default_rng(0)
+    engine.set_references(draw.random((info.n_refs, 208, 160, 3), np.float32))
+    mask = np.zeros((2, 208, 160), np.float32)
+    mask[:, 100:180, 30:130] = 1
+    masked = draw.random((2, 208, 160, 3), np.float32) * (1 - mask[..., None])
+    output = engine.run(masked, mask, draw.random((2, info.audio_window, info.audio_size), np.float32))
+    assert all(np.isfinite(array).all() for array in output)
+    assert np.array_equal(output.image[mask == 0], masked[mask == 0])
+    assert output.image[mask > 0].std() > 0
+    assert (output.sigma[mask > 0] > 0).all()
 
 
 def test_a_syncnet_is_no_model_to_dub_with(make_syncnet: Any, describe: Any, tmp_path: Path) -> None:
