@@ -27,11 +27,12 @@ QMenu::item:disabled {{ color: {QUIET.darker(130).name()}; }}
 QMenu::separator {{ height: 1px; background: {LINE.name()}; margin: 4px 8px; }}
 QStatusBar {{ color: {QUIET.name()}; }}
 QStatusBar::item {{ border: none; }}
-QLineEdit, QDoubleSpinBox, QComboBox {{
+QLineEdit {{
     background: {FIELD.name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 4px 6px; min-height: 18px;
 }}
-QLineEdit:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {ACCENT.name()}; }}
-QAbstractSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; }}
+QLineEdit:focus {{ border-color: {ACCENT.name()}; }}
+QAbstractSpinBox {{ min-height: 26px; }}
+QAbstractSpinBox QLineEdit {{ background: transparent; border: none; padding: 0 4px; min-height: 0; }}
 QLineEdit:read-only {{ color: {QUIET.name()}; }}
 QPushButton, QToolButton {{
     background: {PANEL.lighter(125).name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 5px 12px;
@@ -41,6 +42,10 @@ QPushButton:pressed, QToolButton:checked {{ background: {ACCENT.darker(150).name
 QPushButton:disabled, QToolButton:disabled {{ color: {QUIET.darker(140).name()}; background: {PANEL.name()}; }}
 QPushButton#primary:enabled {{ background: {ACCENT.darker(130).name()}; border-color: {ACCENT.name()}; color: white; }}
 QPushButton#primary:enabled:hover {{ background: {ACCENT.darker(115).name()}; }}
+QListWidget {{ background: {PANEL.name()}; border: none; outline: none; }}
+QListWidget::item {{ padding: 6px 8px; border-radius: 4px; margin-bottom: 2px; background: {WINDOW.name()}; }}
+QListWidget::item:hover {{ background: {LINE.name()}; }}
+QListWidget::item:selected {{ background: {ACCENT.darker(170).name()}; color: white; }}
 QProgressBar {{ background: {FIELD.name()}; border: none; border-radius: 3px; max-height: 6px; }}
 QProgressBar::chunk {{ background: {ACCENT.name()}; border-radius: 3px; }}
 #panel {{ background: {PANEL.name()}; }}

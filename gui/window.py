@@ -30,6 +30,7 @@ from gui.renderer import Renderer
 from gui.session import Compare, Session, TakeView
 from gui.widgets.building import named
 from gui.widgets.redub_panel import RedubPanel
+from gui.widgets.review_list import ReviewList
 from gui.widgets.scrub_bar import ScrubBar
 from gui.widgets.viewer import Viewer
 from julnet_plugin.media.timecode import rate_text, timecode_of
@@ -55,6 +56,7 @@ class Window(QMainWindow):
         self.viewer = Viewer()
         self.scrub_bar = ScrubBar()
         self.panel = RedubPanel()
+        self.review = ReviewList()
         self.actions_by_name: dict[str, QAction] = {}
         self.timecode = named(QLabel("--:--:--:--"), "timecode")
         self._shown = named(QLabel(), "quiet")
@@ -77,6 +79,7 @@ class Window(QMainWindow):
         self._session = session
         self.scrub_bar.set_session(session)
         self.panel.set_session(session)
+        self.review.set_session(session)
         for spec in ACTIONS:
             action = self.actions_by_name[spec.name]
             action.setEnabled(spec.enabled(session))
@@ -336,10 +339,16 @@ class Window(QMainWindow):
         column.addLayout(below)
         split = QSplitter(childrenCollapsible=False, handleWidth=1)
         split.addWidget(stage)
-        split.addWidget(self.panel)
+        side = QWidget()
+        side.setMinimumWidth(300)
+        stack = QVBoxLayout(side)
+        stack.setSpacing(1)
+        stack.setContentsMargins(0, 0, 0, 0)
+        stack.addWidget(self.panel, 1)
+        stack.addWidget(self.review, 1)
+        split.addWidget(side)
         split.setStretchFactor(0, 1)
         split.setSizes([900, 340])
-        self.panel.setMinimumWidth(300)
         self.setCentralWidget(split)
         self.statusBar().setSizeGripEnabled(False)
         self.setAcceptDrops(True)
@@ -349,6 +358,7 @@ class Window(QMainWindow):
         self.renderer.shown.connect(self._show_image)
         self.renderer.failed.connect(self._show_failure)
         self.scrub_bar.scrubbed.connect(self.go_to)
+        self.review.chosen.connect(self.go_to)
         self.viewer.dragged.connect(self._move_wipe)
         self._opacity.valueChanged.connect(self._set_opacity)
         self.panel.redub_requested.connect(self.redub)

@@ -161,6 +161,19 @@ def test_the_overlay_reddens_what_the_matte_marks(qtbot: QtBot, opened: Callable
     assert abs(redness[60, 20]) < 12
 
 
+def test_the_stretches_worth_a_look_are_listed_and_a_click_goes_there(
+    qtbot: QtBot, opened: Callable[[Path], Window], take: Path, frame_number: Number
+) -> None:
+    window = opened(take)
+    rows = window.review.list
+    assert [rows.item(row).text().splitlines()[0] for row in range(rows.count())] == ["Frame 6", "Frame 7"]
+    assert rows.currentRow() == -1
+    at = rows.visualItemRect(rows.item(1)).center()
+    QTest.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    shows(qtbot, window, 107, frame_number)
+    assert rows.currentRow() == 1
+
+
 def test_what_cannot_be_opened_is_said_in_one_sentence(qtbot: QtBot, window: Window, tmp_path: Path) -> None:
     (tmp_path / "text.mov").write_text("no movie")
     window.open(tmp_path / "text.mov")
