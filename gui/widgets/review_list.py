@@ -38,6 +38,7 @@ class ReviewList(QWidget):
         column.addWidget(named(QLabel("Worth a look"), "heading"))
         column.addWidget(self.note)
         column.addWidget(self.list, 1)
+        column.addStretch()
 
     def set_session(self, session: Session) -> None:
         """Show another session."""
