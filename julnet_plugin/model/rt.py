@@ -137,7 +137,7 @@ class RtGenerator(Generator):
             returns: features and their deform encoding (B, C, 52, 40), the pixels, lip shapes (B, N, K), the closed
                 mouth's place (B, 2) in trunk pixels from the average one.
         """
-        B, N = refs.shape[:2]
+        B, N = refs.shape[0], int(refs.shape[1])  # sizes but the batch's are constants of an exported network
         trunk = _to_trunk(refs.flatten(0, 1))
         features = self.reference_encoder(F.pixel_unshuffle(trunk.reshape(B, N * 3, *trunk.shape[-2:]), GRID))
         if lips is None:
@@ -204,7 +204,7 @@ class RtGenerator(Generator):
 
     def _view(self, seen: Tensor, references: Tensor, flow: Tensor, lip_motion: Tensor) -> Tensor:
         """What the last layers look at: moved references, source and mask, wanted motion. (B, 3N + 6, 128, 128)."""
-        N = references.shape[1]
+        N = int(references.shape[1])
         square = mouth_square(*seen.shape[-2:])
         small = _to_trunk(references.flatten(0, 1))
         moved = _from_references(small.reshape(-1, N, *small.shape[1:]), flow, square, 1)
@@ -220,8 +220,8 @@ class RtGenerator(Generator):
             prior: (B, 2N, 128, 128) flow to start from.
             trust: (B, N + 1) what is known in favour of each reference before it is seen: a near lip shape.
         """
-        N = references.shape[1]
-        h, w = masked_source.shape[-2:]
+        N = int(references.shape[1])
+        h, w = (int(size) for size in masked_source.shape[-2:])
         square = mouth_square(h, w)
         k = w // TRUNK_W
         painted = torch.sigmoid(self.paint(fine))
@@ -245,7 +245,7 @@ class RtGenerator(Generator):
 
 def _to_trunk(x: Tensor) -> Tensor:
     """A crop at the size the trunk works at; larger crops are averaged down by a whole factor."""
-    return _reduced(x, x.shape[-1] // TRUNK_W)
+    return _reduced(x, int(x.shape[-1]) // TRUNK_W)
 
 
 def _reduced(x: Tensor, k: int) -> Tensor:
@@ -280,11 +280,11 @@ def _from_references(references: Tensor, flow: Tensor, square: MouthSquare, k: i
         flow: (B, 2N, side, side) in trunk pixels; `k` crop pixels are one trunk pixel.
         returns: N tensors (B, 3, side, side).
     """
-    h, w = references.shape[-2:]
+    h, w = (int(size) for size in references.shape[-2:])
     scale = torch.tensor([2.0 / w, 2.0 / h], dtype=flow.dtype, device=flow.device)
     grid = _pixel_grid(square, flow)
     taken = []
-    for n in range(references.shape[1]):
+    for n in range(int(references.shape[1])):
         where = (grid + flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1) * k + 0.5) * scale - 1
         taken.append(F.grid_sample(references[:, n], where, padding_mode="border", align_corners=False))
     return taken

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from julnet_plugin.model.engine import TorchEngine, load_engine
 from julnet_plugin.model.generator import MouthSquare, mouth_square
+from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.lips import MIRROR, SHAPE_POINTS, LipBasis, closed_shape, inner_gap
+from julnet_plugin.model.onnx_engine import export_onnx
 from julnet_plugin.model.rt import FLOW_GRID, RtConfig, RtGenerator, _before, _pixel_grid, _sample
 
 
@@ -121,3 +126,17 @@ def test_codes_of_a_shape_give_the_shape_back() -> None:
     code = rng.standard_normal((6, 4)).astype(np.float32)
     closed = rng.standard_normal((48, 3))
     assert basis.encode(closed + basis.decode(code), closed) == pytest.approx(code, abs=1e-3)
+
+
+def test_onnx_runtime_paints_what_torch_paints(network: RtGenerator, tmp_path: Path) -> None:
+    small = RtGenerator(RtConfig(width=16, fine_width=8, audio_size=6, codes=3, n_refs=2, crop_size=(208, 160)))
+    small.load_state_dict(network.state_dict())
+    info = CheckpointInfo.of(small, architecture="rt", audio_feature="phone-42")
+    export_onnx(small, info, tmp_path / "rt.onnx")
+    source, mask, audio, refs, lips = (x.numpy() for x in scene())
+    outputs = []
+    for engine in (TorchEngine(small, info, "cpu"), load_engine(tmp_path / "rt.onnx", "cpu")):
+        engine.set_references(np.ascontiguousarray(refs[0].transpose(0, 2, 3, 1)), lips[0])
+        outputs.append(engine.run(source.transpose(0, 2, 3, 1), mask[:, 0], audio))
+    for torch_map, onnx_map in zip(*outputs, strict=True):
+        assert onnx_map == pytest.approx(torch_map, abs=1e-4)
