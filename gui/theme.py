@@ -53,6 +53,7 @@ QProgressBar::chunk {{ background: {ACCENT.name()}; border-radius: 3px; }}
 #quiet {{ color: {QUIET.name()}; }}
 #error {{ color: {WARM.lighter(120).name()}; }}
 #timecode {{ font-family: monospace; font-size: 17px; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QToolTip {{ background: {PANEL.name()}; color: {TEXT.name()}; border: 1px solid {LINE.name()}; padding: 3px; }}
 """
 

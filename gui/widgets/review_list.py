@@ -34,7 +34,7 @@ class ReviewList(QWidget):
         self.note = named(QLabel(NO_TAKE), "quiet")
         self.note.setWordWrap(True)
         column = QVBoxLayout(self)
-        column.setContentsMargins(16, 6, 16, 14)
+        column.setContentsMargins(16, 14, 16, 14)
         column.addWidget(named(QLabel("Worth a look"), "heading"))
         column.addWidget(self.note)
         column.addWidget(self.list, 1)
