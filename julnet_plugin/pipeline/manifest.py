@@ -194,9 +194,8 @@ def warnings(job: Job, shots: ShotPlan) -> list[str]:
             f"{start + int(small[0])}): a larger picture of the face gives a better result"
         )
     said += [
-        f"{count} frames pass through untouched, {_runs(where, start)}: {reason}"
+        f"{_frames(where, start)} {'passes' if len(where) == 1 else 'pass'} through untouched: {reason}"
         for reason, where in _by_reason(schedule.reason)
-        if (count := len(where))
     ]
     said += [choice.why for choice in shots.choices if len(shots.tracking.in_shot(choice.shot)) > 1]
     return said
@@ -298,8 +297,10 @@ def _by_reason(reasons: Sequence[str]) -> list[tuple[str, list[int]]]:
     return list(kinds.items())
 
 
-def _runs(positions: Sequence[int], start: int, most: int = 4) -> str:
-    """Positions as plate frames in runs: "frames 3 to 9, 20"."""
+def _frames(positions: Sequence[int], start: int, most: int = 4) -> str:
+    """Positions as plate frames: "frame 20", "5 frames (3 to 6, 20)"."""
+    if len(positions) == 1:
+        return f"frame {start + positions[0]}"
     runs: list[list[int]] = []
     for position in positions:
         if runs and runs[-1][1] == position - 1:
@@ -308,7 +309,7 @@ def _runs(positions: Sequence[int], start: int, most: int = 4) -> str:
             runs.append([position, position])
     told = [f"{start + a}" if a == b else f"{start + a} to {start + b}" for a, b in runs[:most]]
     more = f" and {len(runs) - most} more runs" if len(runs) > most else ""
-    return f"frames {', '.join(told)}{more}"
+    return f"{len(positions)} frames ({', '.join(told)}{more})"
 
 
 def _rounded(value: Any) -> float:
