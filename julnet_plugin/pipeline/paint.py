@@ -6,6 +6,8 @@ never painted again, so a resumed render continues at the first one that isn't.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 from julnet_plugin.pipeline.cropdata import DATA, ChunkBuilder, CropChunk, Plan, chunk_name
 from julnet_plugin.pipeline.references import display_crop
 from julnet_plugin.pipeline.takedata import box_of, painted
-from julnet_plugin.pipeline.threads import prefetch
+from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 Float32 = NDArray[np.float32]
 
-_AHEAD = 4  #: decoded frames that wait for the network; at 1080p and 16 bits they are 50 MB
+_AHEAD = 3  #: decoded frames that wait to be cut
+_CUTTERS = 2  #: threads that cut crops while the network computes
 
 
 class ReferenceCrops(Protocol):
@@ -42,6 +45,14 @@ class ReferenceCrops(Protocol):
     def lips_of(self, shot: int) -> Float32:
         """(N + 1, 48, 3) lips of the references and, last, the shot's closed mouth, in face units."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """One frame of the range with its crop; None where the network isn't asked."""
+
+    position: int
+    crop: Float32 | None
 
 
 @dataclass(slots=True)
@@ -81,28 +92,38 @@ class Painter:
         self.size = engine.info.crop_size
         self._shot: int | None = None
 
-    def paint(self, frames: Iterator[PlateFrame], chunk: FrameRange, first: int, seen: Callable[[], None]) -> CropChunk:
+    def cut(self, frame: PlateFrame, first: int) -> _Cut:
+        """Cut one frame's crop; safe in any thread.
+
+        Args:
+            frame: decoded.
+            first: plate frame at position 0 of the plan.
+        """
+        position = frame.index - first
+        if self.plan.weight[position] <= 0:
+            return _Cut(position, None)
+        affine = self.plan.plate_from_crop[position]
+        return _Cut(position, display_crop(frame.rgb, self.transform, affine, self.size))
+
+    def paint(self, cuts: Iterator[_Cut], positions: range, seen: Callable[[], None]) -> CropChunk:
         """Paint one chunk.
 
         Args:
-            frames: decoded frames; exactly those of the chunk are taken.
-            chunk: plate frames.
-            first: plate frame at position 0 of the plan.
+            cuts: frames in order; exactly those of the chunk are taken.
+            positions: of the chunk in the range.
             seen: called after every frame.
         """
-        positions = [p for p in range(chunk.start - first, chunk.stop - first) if self.plan.weight[p] > 0]
-        box = box_of(self.plan.region[positions], self.size) if positions else (0, 0, 0, 0)
-        builder = ChunkBuilder(positions, box, self.size, deep=self.deep)
+        active = [p for p in positions if self.plan.weight[p] > 0]
+        box = box_of(self.plan.region[active], self.size) if active else (0, 0, 0, 0)
+        builder = ChunkBuilder(active, box, self.size, deep=self.deep)
         waiting = _Waiting()
-        for _ in range(len(chunk)):
-            frame = next(frames)
-            position = frame.index - first
-            if self.plan.weight[position] > 0:
-                if self._full(waiting, position):
+        for _ in positions:
+            cut = next(cuts)
+            if cut.crop is not None:
+                if self._full(waiting, cut.position):
                     self._run(waiting, builder)
-                waiting.positions.append(position)
-                affine = self.plan.plate_from_crop[position]
-                waiting.crops.append(display_crop(frame.rgb, self.transform, affine, self.size))
+                waiting.positions.append(cut.position)
+                waiting.crops.append(cut.crop)
             seen()
         self._run(waiting, builder)
         return builder.finish()
@@ -158,9 +179,20 @@ def paint_range(
         done += 1
         progress("render", done, len(frames))
 
-    decoded = prefetch(plate.frames(FrameRange(start=chunks[first].start, stop=frames.stop)), _AHEAD)
-    try:
-        for number in range(first, len(chunks)):
-            painter.paint(decoded, chunks[number], frames.start, seen).save(names[number])
-    finally:
-        decoded.close()
+    left = FrameRange(start=chunks[first].start, stop=frames.stop)
+    with ExitStack() as stack:
+        decoded = stack.enter_context(closing(prefetch(plate.frames(left), _AHEAD)))
+        pool = stack.enter_context(ThreadPoolExecutor(_CUTTERS, "julnet-cut"))
+        cuts = stack.enter_context(
+            closing(ordered_map(lambda frame: painter.cut(frame, frames.start), decoded, pool, painter.batch))
+        )
+        saver: InOrder[tuple[CropChunk, Path]] = InOrder(lambda item: item[0].save(item[1]), depth=1)
+        try:
+            for chunk, name in zip(chunks[first:], names[first:], strict=True):
+                positions = range(chunk.start - frames.start, chunk.stop - frames.start)
+                saver.put((painter.paint(cuts, positions, seen), name))
+        except BaseException:
+            with suppress(Exception):  # what is painted is worth keeping; the first error is the one to tell
+                saver.close()
+            raise
+        saver.close()

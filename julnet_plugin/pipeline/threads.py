@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,7 +68,9 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
         thread.join()
 
 
-def ordered_map(function: Callable[[T], R], items: Iterable[T], pool: ThreadPoolExecutor, ahead: int) -> Iterator[R]:
+def ordered_map(
+    function: Callable[[T], R], items: Iterable[T], pool: ThreadPoolExecutor, ahead: int
+) -> Generator[R, None, None]:
     """`map` on a pool with at most `ahead` items in flight: results in order, memory bounded."""
     pending: deque[Future[R]] = deque()
     try:
