@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, cast, runtime_checkable
 
 import torch
@@ -167,8 +168,8 @@ def train_step(
         terms["adversarial"] = lsgan_generator_loss(adversary.net(fake))
     loss = total_loss(terms, settings.loss)
     values = {name: float(value.detach()) for name, value in (terms | judged).items()}
-    if not torch.isfinite(loss):
-        msg = f"the loss became {float(loss)} at step {step}: {', '.join(f'{k} {v:g}' for k, v in values.items())}"
+    if not math.isfinite(total := float(loss.detach())):
+        msg = f"the loss became {total} at step {step}: {', '.join(f'{k} {v:g}' for k, v in values.items())}"
         raise FloatingPointError(msg)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
