@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, median_filter
 
 if TYPE_CHECKING:
     from julnet_plugin.types import Rect
@@ -330,7 +330,8 @@ def _outline(expression: Float32) -> Float64:
     side = np.sign(median[:jaw, 0]) * np.clip(np.abs(median[:jaw, 0]) / 0.3, 0, 1)
     outline[:jaw, 0] += _SIDE_ROOM * side
     closed = np.percentile(expression[:, _CHIN, 1], 20, axis=0)
-    lowest = np.percentile(expression[:, _CHIN, 1], 98, axis=0)
+    # The lowest of all frames, less single outliers: a chin that sticks out of the region would show twice.
+    lowest = median_filter(expression[:, _CHIN, 1], size=(3, 1), mode="nearest").max(axis=0)
     weight = np.clip(1 - np.abs(median[_CHIN, 0]) / 0.75, 0.2, 1)
     outline[_CHIN, 1] = np.maximum(lowest + 0.03, closed + _JAW_ROOM * weight)
     return np.asarray(outline)
