@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from julnet_plugin.face.crop import region_mask
 from julnet_plugin.pipeline.cropdata import DATA, ChunkBuilder, CropChunk, Plan, chunk_name
 from julnet_plugin.pipeline.references import display_crop
-from julnet_plugin.pipeline.takedata import box_of, painted
+from julnet_plugin.pipeline.takedata import box_of
 from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
 from julnet_plugin.types import FrameRange
 
@@ -141,7 +142,7 @@ class Painter:
         if shot != self._shot:
             self.engine.set_references(self.references.of_shot(shot), self.references.lips_of(shot))
             self._shot = shot
-        mask = np.stack([painted(self.plan.region[p], self.size) for p in waiting.positions])
+        mask = np.stack([region_mask(self.plan.region[p], self.size) for p in waiting.positions])
         masked = np.stack(waiting.crops) * (1 - mask[..., None])
         output = self.engine.run(masked, mask, self.windows(np.array(waiting.positions, np.intp)))
         for image, sigma, error in zip(output.image, output.sigma, output.error, strict=True):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -127,35 +126,19 @@ class TakeData:
 
     def _region(self, frame: int) -> Float32:
         """The feathered region of a frame; matte and compositing ask for it several times. Read-only."""
+        from julnet_plugin.face.crop import coverage
+
         with self._lock:
             known = self._regions.get(frame)
         if known is not None:
             return known
-        region = feathered(self.plan.region[self.position(frame)], self.chunk(frame).size)
+        region = coverage(self.plan.region[self.position(frame)], self.chunk(frame).size)
         region.flags.writeable = False
         with self._lock:
             self._regions[frame] = region
             while len(self._regions) > _CACHED:
                 self._regions.popitem(last=False)
         return region
-
-
-def feathered(region: Float32, size: tuple[int, int]) -> Float32:
-    """Where generated pixels may be used: the region, feathered inside its outline and inside the mouth square. (h, w).
-
-    Shape:
-        region: (P, 2) canonical crop pixels.
-    """
-    from julnet_plugin.face.crop import coverage
-
-    return np.minimum(coverage(region, size), _square_ramp(size))
-
-
-def painted(region: Float32, size: tuple[int, int]) -> Float32:
-    """What the network paints: 1 inside the region's outline and inside the mouth square, else 0. (h, w)."""
-    from julnet_plugin.face.crop import region_mask
-
-    return np.asarray(region_mask(region, size) * (_square_ramp(size) > 0), np.float32)
 
 
 def box_of(regions: Float32, size: tuple[int, int], margin: int = 4) -> tuple[int, int, int, int]:
@@ -172,19 +155,3 @@ def box_of(regions: Float32, size: tuple[int, int], margin: int = 4) -> tuple[in
     left, top = np.maximum(low, (columns.start, rows.start)).astype(int) - margin
     right, bottom = np.minimum(high, (columns.stop, rows.stop)).astype(int) + 1 + margin
     return max(int(top), 0), min(int(bottom), size[0]), max(int(left), 0), min(int(right), size[1])
-
-
-@lru_cache(maxsize=2)
-def _square_ramp(size: tuple[int, int]) -> Float32:
-    """The mouth square as a region: 0 outside it, rising to 1 a feather's width inside. (h, w), read-only."""
-    from julnet_plugin.face.crop import CROP_W, FEATHER_PX, mouth_square
-
-    rows, columns = mouth_square(size)
-    feather = FEATHER_PX * size[1] / CROP_W
-    ramp = np.zeros(size, np.float32)
-    y = np.minimum(np.arange(rows.stop - rows.start) + 1, np.arange(rows.stop - rows.start, 0, -1))
-    x = np.minimum(np.arange(columns.stop - columns.start) + 1, np.arange(columns.stop - columns.start, 0, -1))
-    inside = np.clip(np.minimum(y[:, None], x[None, :]) / feather, 0, 1)
-    ramp[rows, columns] = inside * inside * (3 - 2 * inside)
-    ramp.flags.writeable = False
-    return ramp
