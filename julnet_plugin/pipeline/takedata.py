@@ -151,7 +151,7 @@ def box_of(regions: Float32, size: tuple[int, int], margin: int = 4) -> tuple[in
 
     rows, columns = mouth_square(size)
     points = (regions.reshape(-1, 2) + 0.5) * (size[1] / CROP_W) - 0.5
-    low, high = np.floor(points.min(axis=0)), np.ceil(points.max(axis=0))
-    left, top = np.maximum(low, (columns.start, rows.start)).astype(int) - margin
-    right, bottom = np.minimum(high, (columns.stop, rows.stop)).astype(int) + 1 + margin
+    first, last = (columns.start, rows.start), (columns.stop - 1, rows.stop - 1)
+    left, top = np.clip(np.floor(points.min(axis=0)), first, last).astype(int) - margin
+    right, bottom = np.clip(np.ceil(points.max(axis=0)), first, last).astype(int) + 1 + margin
     return max(int(top), 0), min(int(bottom), size[0]), max(int(left), 0), min(int(right), size[1])
