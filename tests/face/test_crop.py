@@ -119,13 +119,3 @@ def test_the_rectangle_of_a_crop_holds_it_and_ends_at_the_plate() -> None:
     assert (rect.y1, rect.x0 >= 0, rect.x1 <= 400) == (230, True, True)
     away = plan.plate_from_crop[0] + np.array([[0, 0, 5000], [0, 0, 0]])
     assert c.crop_rect(away, 400, 230) is None
-
-
-def test_the_region_holds_the_chin_of_the_widest_open_frame() -> None:
-    speaking = shot(100)
-    chin = [152, 148, 377, 176, 400, 149, 378]
-    speaking[60:63, chin, 1] += 40  # three frames of a hundred
-    plan = c.plan_crops(speaking, np.ones(100, bool))
-    crop_from_plate = np.linalg.inv(np.vstack([plan.plate_from_crop[61], [0, 0, 1]]))
-    x, y, _ = (crop_from_plate @ np.array([*speaking[61, 152, :2], 1.0])).round().astype(int)
-    assert c.region_mask(plan.region[61])[y, x] == 1
