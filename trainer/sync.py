@@ -1,8 +1,8 @@
 """How far the sound of each clip is from its picture, and whether it is the sound of these lips at all.
 
-An encoder that hears lips is compared with the lips that are seen, at every offset within 240 ms. It is taught on the
-same footage where there is enough of it: offsets differ from clip to clip, so their errors cancel, and a second round
-with the first one's corrections is sharper. With little footage a trained model listens instead.
+An encoder that hears lips is compared with the lips that are seen, at every offset within 240 ms. It is taught on other
+speakers of the same footage where there is enough of it: offsets differ from clip to clip, so their errors cancel, and
+a second round with the first one's corrections is sharper. With little footage a trained model listens instead.
 """
 
 from __future__ import annotations
@@ -48,17 +48,31 @@ def has_enough(clips: Sequence[Clip]) -> bool:
 def measure_with_own_ear(
     clips: Sequence[Clip], settings: LipTraining, gates: g.Gates, progress: ProgressFn | None = None, rounds: int = 2
 ) -> list[Sync]:
-    """Offsets by an encoder that is taught on the same clips. Leaves the clips' headers as they are measured."""
+    """Offsets by encoders that are taught on the same footage, none of them on the speaker it listens to.
+
+    An encoder that knew the clip would have learnt its offset along with it. Leaves the clips' headers as they are
+    measured.
+    """
     found = [Sync() for _ in clips]
+    speakers = sorted({clip.header.speaker for clip in clips})
+    fold_of = {speaker: k % settings.folds for k, speaker in enumerate(speakers)}
     for _ in range(rounds):
-        taught = [clip for clip in clips if clip.header.split != "val"]
-        pictures = [clip for clip in taught if clip.header.has_pictures] or taught
-        extra = [clip for clip in taught if not clip.header.has_pictures] if pictures is not taught else []
-        teacher = LipTeacher.taught(pictures, extra, settings, progress=progress)
-        found = measure(clips, teacher, gates)
+        for fold in range(settings.folds):
+            teacher = _taught([c for c in clips if fold_of[c.header.speaker] != fold], settings, progress)
+            own = [k for k, clip in enumerate(clips) if fold_of[clip.header.speaker] == fold]
+            for k, sync in zip(own, measure([clips[k] for k in own], teacher, gates), strict=True):
+                found[k] = sync
         for clip, sync in zip(clips, found, strict=True):
             clip.header = replace(clip.header, offset_s=sync.offset_s, offset_confidence=sync.confidence)
     return found
+
+
+def _taught(clips: Sequence[Clip], settings: LipTraining, progress: ProgressFn | None) -> LipTeacher:
+    """An encoder of these clips, but for those that are held out; clips without pictures weigh less."""
+    taught = [clip for clip in clips if clip.header.split != "val"] or list(clips)
+    pictures = [clip for clip in taught if clip.header.has_pictures]
+    extra = [clip for clip in taught if not clip.header.has_pictures]
+    return LipTeacher.taught(pictures or extra, extra if pictures else [], settings, progress=progress)
 
 
 def measure(clips: Sequence[Clip], teacher: LipTeacher, gates: g.Gates) -> list[Sync]:
