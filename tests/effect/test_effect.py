@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenEXR
 import pytest
 import soundfile
 from numpy.typing import NDArray
@@ -106,6 +107,40 @@ def test_pixels_without_coverage_are_the_plates_own_at_every_depth(
         outside = c[..., 0] == 0
         assert np.array_equal(a[outside], b[outside])
         assert (a[~outside] != b[~outside]).any()
+
+
+def test_a_half_float_sequence_keeps_its_highlights_outside_coverage(
+    render: Render, portrait: list[Picture], tmp_path: Path
+) -> None:
+    folder = tmp_path / "plate"
+    folder.mkdir()
+    for k, picture in enumerate(portrait[:6]):
+        linear = (np.power(picture / np.float32(255), 2.2) * 0.9).astype(np.float16)
+        linear[:30, :30] = 37.5  # a lamp, far above display white
+        channels = {name: np.ascontiguousarray(linear[..., c]) for c, name in enumerate("RGB")}
+        OpenEXR.File({"type": OpenEXR.scanlineimage}, channels).write(str(folder / f"shot.{1001 + k}.exr"))
+    made = render(tmp_path / "take", plate=folder, deliver=("exr",), colour_space="Linear Rec.709 (sRGB)")
+    assert made.manifest["plate"]["first_number"] == 1001
+    for k in range(6):
+        name = f"{1001 + k}.exr"
+        with (
+            OpenEXR.File(str(folder / f"shot.{name}"), separate_channels=True) as before,
+            OpenEXR.File(str(made.path / "exr" / f"layers.{1001 + k:06d}.exr"), separate_channels=True) as after,
+        ):
+            old, new = before.channels(), after.channels()
+            outside = new["A"].pixels == 0
+            assert (~outside).sum() > 500
+            assert all(np.array_equal(old[c].pixels[outside], new[c].pixels[outside]) for c in "RGB")
+            assert any((old[c].pixels[~outside] != new[c].pixels[~outside]).any() for c in "RGB")
+
+
+def test_a_plate_of_one_frame_and_odd_size_is_a_plate(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    source = write_plate([np.ascontiguousarray(portrait[0][:239, :319])], pixel_format="yuv444p")
+    made = render(tmp_path / "take", plate=source, deliver=("png", "prores"))
+    assert [row["redubbed"] for row in made.manifest["frames"]] == [True]
+    assert probe(made.path / "dub.mov").frame_count == 1
 
 
 class Stop:
