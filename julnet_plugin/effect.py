@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from julnet_plugin import hookimpl
 from julnet_plugin.errors import InputError
 from julnet_plugin.matte.document import MatteDocument, save_document
 from julnet_plugin.matte.spans import find_spans
@@ -43,12 +42,6 @@ if TYPE_CHECKING:
     from julnet_plugin.types import FrameRange, ProgressFn, RedubRequest, Take
 
 log = logging.getLogger(__name__)
-
-
-@hookimpl(trylast=True)
-def julnet_redub_clip(request: RedubRequest, progress: ProgressFn | None) -> Take:
-    """Re-dub one clip; see the hook's own description."""
-    return redub_clip(request, progress or _silent)
 
 
 def redub_clip(request: RedubRequest, progress: ProgressFn) -> Take:
@@ -123,6 +116,7 @@ def _painter(job: Job, shots: ShotPlan, references: References, dub: Dub) -> Pai
         job.transform,
         deep=job.info.bit_depth > 8,
         batch=job.settings.render.batch,
+        workers=job.workers,
     )
 
 
@@ -175,7 +169,3 @@ def _delivery_job(job: Job, folder: WorkFolder, chunks: tuple[FrameRange, ...]) 
         dub_offset_s=job.request.dub_offset_s,
         dub_track=job.request.dub_track,
     )
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Progress that nobody wants."""
