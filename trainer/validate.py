@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ from trainer import metrics
 from trainer import uncertainty_metrics as um
 from trainer.evaluation.methods import NetworkMethod
 from trainer.evaluation.reconstruction import Protocol, usable_blocks
-from trainer.evaluation.render import PixelSample, Rendered, joined, render_clip
+from trainer.evaluation.render import PixelSample, Rendered, example_frame, joined, render_clip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,7 +72,7 @@ def score_network(
         distance: a perceptual distance.
         size: of the crops to draw; None = the network's own.
         protocol: how much of each clip.
-        keep: gets the middle frame that was drawn of each clip.
+        keep: gets one frame that was drawn of each clip.
 
     Returns:
         None where no clip is long enough to be judged.
@@ -88,7 +88,7 @@ def score_network(
             continue
         drawn = render_clip(clip, method, blocks)
         if keep is not None:
-            keep.append(_middle(drawn))
+            keep.append(example_frame(drawn))
         frames += len(drawn.frames)
         psnr.append(float(metrics.psnr(*_squares(drawn)).mean()))
         far.append(_distance(drawn, distance))
@@ -153,13 +153,6 @@ def thinned(clips: Sequence[Clip], most: int = MOST_CLIPS) -> list[Clip]:
     if len(clips) <= most:
         return list(clips)
     return [clips[k] for k in np.linspace(0, len(clips) - 1, most).astype(int)]
-
-
-def _middle(drawn: Rendered) -> Rendered:
-    """The middle frame alone: all frames of a long clip would fill the memory."""
-    one = slice(len(drawn.frames) // 2, len(drawn.frames) // 2 + 1)
-    cut = {name: getattr(drawn, name)[one] for name in ("frames", "truth", "image", "mask", "frame_sigma")}
-    return replace(drawn, **cut, frame_error=drawn.frame_error[one], pixels=None)
 
 
 def _squares(drawn: Rendered) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

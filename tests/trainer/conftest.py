@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -49,10 +50,16 @@ def sound_of(seed: int, seconds: float, late_s: float) -> NDArray[np.float32]:
     return features.astype(np.float32)
 
 
+@cache
+def portrait() -> NDArray[np.uint8]:
+    """The face of an installed package's photograph. (260, 200, 3)."""
+    return np.asarray(data.astronaut()[40:300, 130:330], np.uint8)
+
+
 def picture_of(opening: float, speaker: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """(h, w, 3) a portrait with a dark ellipse for a mouth."""
     k = size[1] / CROP_W
-    face = cv2.resize(np.roll(data.astronaut(), 40 * speaker, axis=2)[40:300, 130:330], (size[1], size[0]))
+    face = cv2.resize(np.roll(portrait(), speaker, axis=2), (size[1], size[0]))
     centre, axes = (round(160 * k), round(250 * k)), (round(45 * k), max(1, round((6 + 200 * opening) * k)))
     cv2.ellipse(face, centre, axes, 0, 0, 360, (60, 20, 25), -1)
     return np.asarray(face, np.uint8)
