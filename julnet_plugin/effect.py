@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from julnet_plugin.interfaces import DeliverySession
+    from julnet_plugin.manager import Manager
     from julnet_plugin.media.reader import PlateReader
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.pipeline.plan import ShotPlan
@@ -44,17 +45,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def redub_clip(request: RedubRequest, progress: ProgressFn) -> Take:
+def redub_clip(request: RedubRequest, progress: ProgressFn, manager: Manager) -> Take:
     """Render one take, or the rest of it.
+
+    Args:
+        request: what to render.
+        progress: `progress(stage, done, total)`; raising from it stops the job.
+        manager: the plugins: tracker, audio features, generators, matte operators and writers.
 
     Raises:
         InputError: the request cannot be rendered; nothing was written.
         RedubCancelled: from `progress`; what is done is kept for `resume`.
     """
-    from julnet_plugin.manager import make_manager
     from julnet_plugin.media.reader import open_plate
 
-    job = check_request(request, make_manager())
+    job = check_request(request, manager)
     identity = fingerprint(job)
     with WorkFolder(request.take_dir) as folder, open_plate(job.info) as plate:
         fresh = not folder.work.exists()
@@ -64,8 +69,7 @@ def redub_clip(request: RedubRequest, progress: ProgressFn) -> Take:
         try:
             sessions = open_sessions(job.writers.values(), _delivery_job(job, folder, chunks))
             dub = _hear(job, folder.work / "dub.npz", progress)
-            shots = _plan(job, folder, dub.duration_s, progress)
-            references = _references(job, plate, shots, folder.root / DATA / REFERENCES)
+            shots, references = _plan(job, plate, folder, dub.duration_s, progress)
         except InputError:
             if fresh:
                 folder.discard()
@@ -89,20 +93,22 @@ def _hear(job: Job, path: Path, progress: ProgressFn) -> Dub:
     return dub
 
 
-def _plan(job: Job, folder: WorkFolder, dub_duration_s: float, progress: ProgressFn) -> ShotPlan:
-    """Faces, the choice among them, and where each frame's crop lies."""
+def _plan(
+    job: Job, plate: PlateReader, folder: WorkFolder, dub_duration_s: float, progress: ProgressFn
+) -> tuple[ShotPlan, References]:
+    """Faces, the choice among them, where each frame's crop lies, and each shot's references.
+
+    The tracking itself, landmarks and all, is let go when this returns: it is the only thing that grows with the range.
+    """
     tracking = find_faces(job, folder.work / "tracking", progress)
-    shots = plan_shots(job, tracking, choose_faces(job, tracking), dub_duration_s)
-    (folder.root / DATA).mkdir(exist_ok=True)
-    shots.plan.save(folder.root / DATA / PLAN)
-    return shots
-
-
-def _references(job: Job, plate: PlateReader, shots: ShotPlan, path: Path) -> References:
-    """The reference crops of every shot."""
-    if not path.exists():
-        cut_references(job, plate, shots.plan, shots.choices, choose_frames(job, shots.choices)).save(path)
-    return References.load(path)
+    choices = choose_faces(job, tracking)
+    shots = plan_shots(job, tracking, choices, dub_duration_s)
+    data = folder.root / DATA
+    data.mkdir(exist_ok=True)
+    shots.plan.save(data / PLAN)
+    if not (data / REFERENCES).exists():
+        cut_references(job, plate, shots.plan, choices, choose_frames(job, choices)).save(data / REFERENCES)
+    return shots, References.load(data / REFERENCES)
 
 
 def _painter(job: Job, shots: ShotPlan, references: References, dub: Dub) -> Painter:

@@ -47,8 +47,8 @@ def flow_basis(basis: LipBasis, lips: NDArray[np.float32]) -> NDArray[np.float32
     values = np.concatenate(
         [motion.transpose(1, 0, 2).reshape(len(points), -1) * TRUNK_UNIT_PX, np.zeros((len(still), 2 * len(motion)))]
     )
-    # Smooth enough that a mouth whose line lies a little off the average one is not torn beside it: exact splines drew a
-    # second contour under the lip, and scored 0.2 dB less.
+    # Smooth enough that a mouth whose line lies a little off the average one is not torn beside it: exact splines drew
+    # a second contour under the lip, and scored 0.2 dB less.
     spline = RBFInterpolator(anchors, values, kernel="thin_plate_spline", smoothing=10.0)
     centres = (np.arange(FLOW_GRID) + 0.5) * side / FLOW_GRID - 0.5
     grid = np.stack(np.meshgrid(centres, centres, indexing="xy"), axis=-1).reshape(-1, 2)

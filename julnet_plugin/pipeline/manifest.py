@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from julnet_plugin.face.speaker import Choice
     from julnet_plugin.pipeline.cropdata import Plan
     from julnet_plugin.pipeline.inputs import Job
-    from julnet_plugin.pipeline.plan import ShotPlan
+    from julnet_plugin.pipeline.plan import ShotChoice, ShotPlan
     from julnet_plugin.pipeline.references import References
     from julnet_plugin.types import ColourTags, FrameRange, MediaInfo
 
@@ -72,7 +71,7 @@ def build_manifest(
         },
         "model": _model(job, str(fingerprint["model"])),
         "plate": describe_plate(job.info, job.frames),
-        "shots": _shots(job, shots.choices, references),
+        "shots": _shots(shots.choices, references),
         "warnings": warnings(job, shots),
         "review": review_rows(spans),
         "comp": {"picture": document_sha256, "matte": document_sha256},
@@ -197,7 +196,7 @@ def warnings(job: Job, shots: ShotPlan) -> list[str]:
         f"{_frames(where, start)} {'passes' if len(where) == 1 else 'pass'} through untouched: {reason}"
         for reason, where in _by_reason(schedule.reason)
     ]
-    said += [choice.why for choice in shots.choices if len(shots.tracking.in_shot(choice.shot)) > 1]
+    said += [choice.why for choice in shots.choices if choice.faces > 1]
     return said
 
 
@@ -264,13 +263,13 @@ def _model(job: Job, sha256: str) -> dict[str, Any]:
     }
 
 
-def _shots(job: Job, choices: Iterable[Choice], references: References) -> list[dict[str, Any]]:
+def _shots(choices: Iterable[ShotChoice], references: References) -> list[dict[str, Any]]:
     return [
         {
             "shot": choice.shot,
             "start": choice.frames.start,
             "stop": choice.frames.stop,
-            "face": None if choice.track is None else choice.track.index,
+            "face": choice.face,
             "why": choice.why,
             "references": references.frames_of(choice.shot),
         }

@@ -22,17 +22,27 @@ if TYPE_CHECKING:
     from julnet_plugin.face.speaker import Choice
     from julnet_plugin.face.tracks import Tracking
     from julnet_plugin.pipeline.inputs import Job
-    from julnet_plugin.types import ProgressFn
+    from julnet_plugin.types import FrameRange, ProgressFn
 
 _AHEAD = 3  #: decoded pictures that wait for the tracker
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotChoice:
+    """Who is re-dubbed in one shot."""
+
+    shot: int
+    frames: FrameRange
+    face: int | None  #: None: nobody
+    faces: int  #: how many there are to choose from
+    why: str  #: one sentence
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShotPlan:
-    """The plan of the whole range, and what each decision was made from."""
+    """The plan of the whole range, and who was chosen in each shot."""
 
-    tracking: Tracking
-    choices: tuple[Choice, ...]
+    choices: tuple[ShotChoice, ...]
     plan: Plan
     schedule: Schedule
 
@@ -121,7 +131,17 @@ def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_du
         float(job.info.rate),
     )
     plan.weight[:] = schedule.weight
-    return ShotPlan(tracking=tracking, choices=choices, plan=plan, schedule=schedule)
+    return ShotPlan(choices=tuple(_choice(c, tracking) for c in choices), plan=plan, schedule=schedule)
+
+
+def _choice(choice: Choice, tracking: Tracking) -> ShotChoice:
+    return ShotChoice(
+        shot=choice.shot,
+        frames=choice.frames,
+        face=None if choice.track is None else choice.track.index,
+        faces=len(tracking.in_shot(choice.shot)),
+        why=choice.why,
+    )
 
 
 def _empty_plan(count: int) -> Plan:
