@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from julnet_plugin.interfaces import DeliverySession
     from julnet_plugin.manager import Manager
     from julnet_plugin.media.reader import PlateReader
+    from julnet_plugin.pipeline.cropdata import Plan
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.pipeline.plan import ShotPlan
     from julnet_plugin.types import FrameRange, ProgressFn, RedubRequest, Take
@@ -67,21 +68,21 @@ def redub_clip(request: RedubRequest, progress: ProgressFn, manager: Manager) ->
             return load_take(folder.take_dir)
         chunks = split(job.frames, job.settings.render.chunk_frames)
         try:
-            sessions = open_sessions(job.writers.values(), _delivery_job(job, folder, chunks))
-            dub = _hear(job, folder.work / "dub.npz", progress)
-            shots, references = _plan(job, plate, folder, dub.duration_s, progress)
+            sessions = open_sessions(job.writers.values(), delivery_job(job, folder, chunks))
+            dub = hear_dub(job, folder.work / "dub.npz", progress)
+            shots, references = plan_take(job, plate, folder, dub.duration_s, progress)
         except InputError:
             if fresh:
                 folder.discard()
             raise
-        painter = _painter(job, shots, references, dub)
+        painter = painter_of(job, shots, references, dub)
         paint_range(painter, plate, job.frames, chunks, folder.root, progress)
         manifest = _deliver(job, identity, plate, shots, references, sessions, chunks, folder, progress)
         folder.finish(to_text(manifest))
     return load_take(folder.take_dir)
 
 
-def _hear(job: Job, path: Path, progress: ProgressFn) -> Dub:
+def hear_dub(job: Job, path: Path, progress: ProgressFn) -> Dub:
     """Features of the whole dub."""
     progress("audio", 0, 1)
     if path.exists():
@@ -93,7 +94,7 @@ def _hear(job: Job, path: Path, progress: ProgressFn) -> Dub:
     return dub
 
 
-def _plan(
+def plan_take(
     job: Job, plate: PlateReader, folder: WorkFolder, dub_duration_s: float, progress: ProgressFn
 ) -> tuple[ShotPlan, References]:
     """Faces, the choice among them, where each frame's crop lies, and each shot's references.
@@ -105,13 +106,16 @@ def _plan(
     shots = plan_shots(job, tracking, choices, dub_duration_s)
     data = folder.root / DATA
     data.mkdir(exist_ok=True)
-    shots.plan.save(data / PLAN)
+    if not (data / PLAN).exists():
+        shots.plan.save(data / PLAN)
+    if not (folder.root / STROKES).exists():
+        save_document(folder.root / STROKES, _document(job))
     if not (data / REFERENCES).exists():
         cut_references(job, plate, shots.plan, choices, choose_frames(job, choices)).save(data / REFERENCES)
     return shots, References.load(data / REFERENCES)
 
 
-def _painter(job: Job, shots: ShotPlan, references: References, dub: Dub) -> Painter:
+def painter_of(job: Job, shots: ShotPlan, references: References, dub: Dub) -> Painter:
     """The network with everything it needs for any frame."""
     time_s, steps = shots.schedule.time_s, job.engine.info.audio_window
     return Painter(
@@ -138,18 +142,7 @@ def _deliver(
     progress: ProgressFn,
 ) -> dict[str, Any]:
     """Composite and write everything from what the network drew; returns what `take.json` says."""
-    document = MatteDocument(settings=job.settings.matte, drive=job.settings.drive)
-    save_document(folder.root / STROKES, document)
-    maker = PatchMaker(
-        data=TakeData(folder.root, job.frames, shots.plan, job.settings.render.chunk_frames),
-        plate=plate,
-        transform=job.transform,
-        document=document,
-        operators=job.manager.matte_operators(),
-        calibration=calibration_of(job.engine.info.calibration),
-        settings=job.settings.compose,
-        seed=job.request.seed,
-    )
+    maker = patch_maker_of(job, plate, shots.plan, folder)
     numbers = write_range(maker, sessions, chunks, folder.work, progress)
     files = close_sessions(sessions)
     stats = frame_stats(numbers, shots.plan, job.frames, references)
@@ -162,7 +155,27 @@ def _deliver(
     return manifest
 
 
-def _delivery_job(job: Job, folder: WorkFolder, chunks: tuple[FrameRange, ...]) -> DeliveryJob:
+def patch_maker_of(job: Job, plate: PlateReader, plan: Plan, folder: WorkFolder) -> PatchMaker:
+    """The compositor with everything it needs for any frame that was painted."""
+    return PatchMaker(
+        data=TakeData(folder.root, job.frames, plan, job.settings.render.chunk_frames),
+        plate=plate,
+        transform=job.transform,
+        document=_document(job),
+        operators=job.manager.matte_operators(),
+        calibration=calibration_of(job.engine.info.calibration),
+        settings=job.settings.compose,
+        seed=job.request.seed,
+    )
+
+
+def _document(job: Job) -> MatteDocument:
+    """What is decided about the matte before a person has seen it."""
+    return MatteDocument(settings=job.settings.matte, drive=job.settings.drive)
+
+
+def delivery_job(job: Job, folder: WorkFolder, chunks: tuple[FrameRange, ...]) -> DeliveryJob:
+    """What every delivery of the take is made from."""
     work = folder.work / "deliver"
     work.mkdir(exist_ok=True)
     return DeliveryJob(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
+from julnet_plugin.pipeline.outputs import joined
 from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
 from julnet_plugin.types import FrameRange
 
@@ -73,12 +74,26 @@ def write_range(
     Returns:
         (T,) of dtype `STATS`.
     """
-    frames = FrameRange(start=chunks[0].start, stop=chunks[-1].stop)
-    todo = [chunk for chunk in chunks if not _done(chunk, sessions, work)]
-    done = len(frames) - sum(len(chunk) for chunk in todo)
+    write_chunks(maker, sessions, chunks, work, progress)
+    return np.concatenate([read_arrays(_stats_path(chunk, work), ("stats",))["stats"] for chunk in chunks])
+
+
+def write_chunks(
+    maker: PatchMaker,
+    sessions: Sequence[DeliverySession],
+    chunks: tuple[FrameRange, ...],
+    work: Path,
+    progress: ProgressFn,
+    within: FrameRange | None = None,
+) -> None:
+    """Write every chunk that is not finished yet; `within`: only those that begin in here."""
+    wanted = [chunk for chunk in chunks if within is None or chunk.start in within]
+    todo = [chunk for chunk in wanted if not written(chunk, sessions, work)]
+    total = sum(len(chunk) for chunk in wanted)
+    done = total - sum(len(chunk) for chunk in todo)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(max(os.cpu_count() or 1, 1), "julnet-composite"))
-        for span in _joined(todo):
+        for span in joined(todo):
             decoded = stack.enter_context(closing(prefetch(maker.frames(span), _AHEAD)))
             for chunk in (chunk for chunk in todo if chunk.start in span):
                 stats = np.zeros(len(chunk), STATS)
@@ -86,9 +101,8 @@ def write_range(
                     for index, row in enumerate(rows):
                         stats[index] = row
                         done += 1
-                        progress("deliver", done, len(frames))
+                        progress("deliver", done, total)
                 write_arrays(_stats_path(chunk, work), {"stats": stats})
-    return np.concatenate([read_arrays(_stats_path(chunk, work), ("stats",))["stats"] for chunk in chunks])
 
 
 def _write_chunk(
@@ -149,20 +163,10 @@ def _measure(maker: PatchMaker, layers: FrameLayers | None) -> NDArray[np.void]:
     return row
 
 
-def _done(chunk: FrameRange, sessions: Sequence[DeliverySession], work: Path) -> bool:
+def written(chunk: FrameRange, sessions: Sequence[DeliverySession], work: Path) -> bool:
+    """Whether every delivery has the chunk, and its numbers are on disk."""
     return _stats_path(chunk, work).exists() and all(session.finished(chunk) for session in sessions)
 
 
 def _stats_path(chunk: FrameRange, work: Path) -> Path:
     return work / f"stats.{chunk.start:08d}.npz"
-
-
-def _joined(chunks: Sequence[FrameRange]) -> list[FrameRange]:
-    """Runs of chunks that follow one another, each read in one go."""
-    spans: list[FrameRange] = []
-    for chunk in chunks:
-        if spans and spans[-1].stop == chunk.start:
-            spans[-1] = FrameRange(start=spans[-1].start, stop=chunk.stop)
-        else:
-            spans.append(chunk)
-    return spans

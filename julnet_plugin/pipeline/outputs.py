@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from julnet_plugin.interfaces import DeliverySession, TakeWriter
     from julnet_plugin.types import DeliveryJob
@@ -18,6 +18,17 @@ def split(frames: FrameRange, length: int) -> tuple[FrameRange, ...]:
     """Cut a range into chunks of `length` frames; the last may be shorter."""
     starts = range(frames.start, frames.stop, length)
     return tuple(FrameRange(start=start, stop=min(start + length, frames.stop)) for start in starts)
+
+
+def joined(chunks: Sequence[FrameRange]) -> list[FrameRange]:
+    """Runs of chunks that follow one another, each read in one go."""
+    spans: list[FrameRange] = []
+    for chunk in chunks:
+        if spans and spans[-1].stop == chunk.start:
+            spans[-1] = FrameRange(start=spans[-1].start, stop=chunk.stop)
+        else:
+            spans.append(chunk)
+    return spans
 
 
 def open_sessions(writers: Iterable[TakeWriter], job: DeliveryJob) -> list[DeliverySession]:

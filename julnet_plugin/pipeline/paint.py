@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from julnet_plugin.face.crop import region_mask
 from julnet_plugin.pipeline.cropdata import DATA, ChunkBuilder, CropChunk, Plan, chunk_name
+from julnet_plugin.pipeline.outputs import joined
 from julnet_plugin.pipeline.references import display_crop
 from julnet_plugin.pipeline.takedata import box_of
 from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
@@ -171,6 +172,7 @@ def paint_range(
     chunks: tuple[FrameRange, ...],
     folder: Path,
     progress: ProgressFn,
+    within: FrameRange | None = None,
 ) -> None:
     """Paint every chunk that is not on disk yet, in one pass over what is left of the plate.
 
@@ -181,31 +183,34 @@ def paint_range(
         chunks: the range, cut.
         folder: the take's; chunks go to its `data/`.
         progress: called as `progress("render", done, total)`, in frames.
+        within: only the chunks that begin in here.
     """
-    names = [folder / DATA / chunk_name(number) for number in range(len(chunks))]
-    first = next((number for number, name in enumerate(names) if not name.exists()), None)
-    if first is None:
-        return
-    done = chunks[first].start - frames.start
+    names = {chunk: folder / DATA / chunk_name(number) for number, chunk in enumerate(chunks)}
+    wanted = [chunk for chunk in chunks if within is None or chunk.start in within]
+    todo = [chunk for chunk in wanted if not names[chunk].exists()]
+    total = sum(len(chunk) for chunk in wanted)
+    done = total - sum(len(chunk) for chunk in todo)
 
     def seen() -> None:
         nonlocal done
         done += 1
-        progress("render", done, len(frames))
+        progress("render", done, total)
 
-    left = FrameRange(start=chunks[first].start, stop=frames.stop)
     with ExitStack() as stack:
         stack.enter_context(closing(painter))
-        decoded = stack.enter_context(closing(prefetch(plate.frames(left), _AHEAD)))
         pool = stack.enter_context(ThreadPoolExecutor(_CUTTERS, "julnet-cut"))
-        cuts = stack.enter_context(
-            closing(ordered_map(lambda frame: painter.cut(frame, frames.start), decoded, pool, painter.batch))
-        )
         saver: InOrder[tuple[CropChunk, Path]] = InOrder(lambda item: item[0].save(item[1]), depth=1)
         try:
-            for chunk, name in zip(chunks[first:], names[first:], strict=True):
-                positions = range(chunk.start - frames.start, chunk.stop - frames.start)
-                saver.put((painter.paint(cuts, positions, seen), name))
+            for span in joined(todo):
+                with (
+                    closing(prefetch(plate.frames(span), _AHEAD)) as decoded,
+                    closing(
+                        ordered_map(lambda frame: painter.cut(frame, frames.start), decoded, pool, painter.batch)
+                    ) as cuts,
+                ):
+                    for chunk in (chunk for chunk in todo if chunk.start in span):
+                        positions = range(chunk.start - frames.start, chunk.stop - frames.start)
+                        saver.put((painter.paint(cuts, positions, seen), names[chunk]))
         except BaseException:
             with suppress(Exception):  # what is painted is worth keeping; the first error is the one to tell
                 saver.close()

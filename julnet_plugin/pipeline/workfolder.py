@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +24,24 @@ if TYPE_CHECKING:
 MANIFEST = "take.json"
 WORK = ".work"
 JOB = "job.json"
+_SHARED_TRIES, _SHARED_WAIT_S = 50, 0.1  #: for a shared lock that is only held for a moment
 
 
 class WorkFolder:
     """One job's hold on one take folder. Use as a context manager: leaving it gives the lock back.
 
     Leaving by an exception keeps what is finished, for resume; `discard` is for a job that turned out impossible.
+
+    Args:
+        take_dir: the take.
+        shared: let others with a shared hold work on other chunks of the take meanwhile.
     """
 
-    def __init__(self, take_dir: Path) -> None:
+    def __init__(self, take_dir: Path, *, shared: bool = False) -> None:
         self.take_dir = Path(os.path.abspath(take_dir))  # noqa: PTH100 - resolve() would follow the user's links
         self.root = self.take_dir.with_name(f".{self.take_dir.name}.partial")
         self.work = self.root / WORK
-        self._lock = _Lock(self.take_dir.with_name(f".{self.take_dir.name}.lock"))
+        self._lock = _Lock(self.take_dir.with_name(f".{self.take_dir.name}.lock"), shared=shared)
         self._made: list[Path] = []  # folders that did not exist before this job
 
     def __enter__(self) -> WorkFolder:
@@ -91,6 +97,44 @@ class WorkFolder:
             ) from exc
         write_json(self.work / JOB, job)
         return False
+
+    def join(self, job: Mapping[str, Any]) -> bool:
+        """Take part in a job that another process began.
+
+        Args:
+            job: what must be the same for both; see `begin`.
+
+        Returns:
+            True when the take is already finished and nothing is left to do.
+
+        Raises:
+            TakeError: nobody began it, or it is another request's.
+        """
+        if (self.take_dir / MANIFEST).exists():
+            _require_same(read_json(self.take_dir / MANIFEST).get("job", {}), job, self.take_dir)
+            return True
+        if not (self.work / JOB).exists():
+            raise TakeError(
+                f"nobody has begun the take at {self.take_dir}: run the tracking step first, and check that every "
+                "machine sees that folder",
+                self.take_dir,
+            )
+        _require_same(read_json(self.work / JOB), job, self.take_dir)
+        return False
+
+    @contextlib.contextmanager
+    def chunk(self, name: str) -> Iterator[None]:
+        """Hold one chunk of a shared job, so that two processes never write the same one.
+
+        Raises:
+            TakeError: another process holds it.
+        """
+        lock = _Lock(self.work / f".{name}.lock")
+        lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def finish(self, manifest: str) -> None:
         """Write `take.json` and put the whole folder in its place. A job killed anywhere in here can be resumed."""
@@ -226,10 +270,16 @@ def flush(path: Path) -> None:
 
 
 class _Lock:
-    """An advisory lock on a file beside the take; the system gives it back when the process dies."""
+    """An advisory lock on a file beside the take; the system gives it back when the process dies.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Args:
+        path: the file; made when it isn't there, removed by the last who holds it.
+        shared: several may hold it at once, as long as all of them share. On Windows, which has no such lock, a shared
+            one is not taken at all.
+    """
+
+    def __init__(self, path: Path, *, shared: bool = False) -> None:
+        self.path, self.shared = path, shared
         self._fd: int | None = None
 
     def acquire(self) -> None:
@@ -238,10 +288,17 @@ class _Lock:
         Raises:
             TakeError: another process holds it.
         """
+        if self.shared and os.name == "nt":
+            return
+        tries = _SHARED_TRIES if self.shared else 1
         while self._fd is None:
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            if not _try_lock(fd):
+            if not _try_lock(fd, shared=self.shared):
                 os.close(fd)
+                tries -= 1
+                if tries:  # somebody who leaves looks whether they are the last
+                    time.sleep(_SHARED_WAIT_S)
+                    continue
                 raise TakeError(
                     f"another process is rendering the take that {self.path.name} locks: wait for it, stop it, or "
                     "choose another output",
@@ -253,7 +310,7 @@ class _Lock:
                 os.close(fd)
 
     def release(self) -> None:
-        """Give the lock back and remove its file."""
+        """Give the lock back and, unless others share it, remove its file."""
         if self._fd is None:
             return
         if os.name == "nt":  # an open file cannot be removed there
@@ -261,7 +318,8 @@ class _Lock:
             with contextlib.suppress(OSError):
                 self.path.unlink()
         else:
-            self.path.unlink(missing_ok=True)
+            if not self.shared or (_try_lock(self._fd) and _same_file(self._fd, self.path)):
+                self.path.unlink(missing_ok=True)
             os.close(self._fd)
         self._fd = None
 
@@ -273,7 +331,7 @@ def _same_file(fd: int, path: Path) -> bool:
         return False
 
 
-def _try_lock(fd: int) -> bool:
+def _try_lock(fd: int, *, shared: bool = False) -> bool:
     """Lock without waiting. An advisory lock of the whole file on POSIX, of its first byte on Windows."""
     try:
         if os.name == "nt":
@@ -283,7 +341,7 @@ def _try_lock(fd: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
