@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Sequence  # noqa: UP035 - Python 3.9
+from typing import Any, Callable, Sequence
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
