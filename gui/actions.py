@@ -1,6 +1,7 @@
-"""Everything that one can do in the editor, as data: title, keys, what it does, and when it can be done.
+"""What one can do in the window, as data: title, keys, what it does, and when it can be done.
 
-Menus, shortcuts and tool tips are made from this list and from nothing else. What is not built is not in it.
+Menus, shortcuts, tool tips and the command palette are made from this list and those of the parts (`gui.panels`), and
+from nothing else. What is not built is not in it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gui.session import Session
+    from gui.window import Window
 
 
 def _always(session: Session) -> bool:
@@ -36,7 +38,7 @@ def _with_matte(session: Session) -> bool:
 class ActionSpec:
     """One thing that a user can do."""
 
-    name: str  #: of the window's method that does it
+    name: str  #: one of its kind; of the window's method that does it, where `run` is None
     menu: str
     title: str
     tip: str
@@ -44,6 +46,19 @@ class ActionSpec:
     enabled: Callable[[Session], bool] = _always
     checked: Callable[[Session], bool] | None = None  #: for what is on or off
     new_group: bool = False  #: a line above it in the menu
+    run: Callable[[Window], object] | None = None
+    possible: Callable[[Window], bool] | None = None  #: asked besides `enabled`, where the session does not know
+
+    def run_in(self, window: Window) -> None:
+        """Do it."""
+        if self.run is not None:
+            self.run(window)
+        else:
+            getattr(window, self.name)()
+
+    def enabled_in(self, window: Window) -> bool:
+        """Whether it can be done now."""
+        return self.enabled(window.session) and (self.possible is None or self.possible(window))
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
@@ -60,14 +75,6 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="Open &take…",
         keys=("Ctrl+Shift+O",),
         tip="Open the folder of a finished take",
-    ),
-    ActionSpec(
-        name="choose_dub",
-        menu="&File",
-        title="Choose &dub…",
-        keys=("Ctrl+D",),
-        tip="Choose the recording that the mouth shall follow",
-        enabled=_with_plate,
     ),
     ActionSpec(name="close", menu="&File", title="&Quit", keys=("Ctrl+Q",), tip="Leave the editor", new_group=True),
     ActionSpec(
@@ -187,4 +194,21 @@ ACTIONS: tuple[ActionSpec, ...] = (
         enabled=_with_matte,
         checked=lambda session: session.overlay and _with_matte(session),
     ),
+    ActionSpec(
+        name="undo",
+        menu="&Edit",
+        title="&Undo",
+        keys=("Ctrl+Z",),
+        tip="Take the last step back",
+        possible=lambda window: window.project.history.undo_name is not None,
+    ),
+    ActionSpec(
+        name="redo",
+        menu="&Edit",
+        title="&Redo",
+        keys=("Ctrl+Shift+Z", "Ctrl+Y"),
+        tip="Do again what was undone",
+        possible=lambda window: window.project.history.redo_name is not None,
+    ),
+    ActionSpec(name="reset_layout", menu="&Window", title="&Reset layout", tip="Put every panel where it was at first"),
 )

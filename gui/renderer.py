@@ -14,6 +14,8 @@ from gui.picture import Pixels, tinted, wiped
 from gui.session import Compare, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from julnet_plugin.types import MediaInfo
 
 
@@ -34,6 +36,9 @@ class Renderer(QObject):
         self._leaving = False
         self._wake = threading.Condition()
         self._media: dict[str, RandomAccess] = {}
+        #: Pictures that are not in a file (yet): "plate", "dub" or "matte" to a function that the renderer's thread
+        #: asks first. It returns the picture of the session's frame, (H, W, 3) uint8, or None for what the file holds.
+        self.sources: dict[str, Callable[[Session], Pixels | None]] = {}
         self._thread = threading.Thread(target=self._work, name="julnet-viewer", daemon=True)
         self._thread.start()
 
@@ -77,18 +82,23 @@ class Renderer(QObject):
         take, index = session.take, session.take_frame
         space = take.colour_space if take else None
         if take is None or index is None:
-            return self._read("plate", session.plate, session.frame, space)
+            return self._read(session, "plate", session.plate, session.frame, space)
         if session.compare is Compare.PLATE:
-            picture = self._read("plate", session.plate, session.frame, space)
+            picture = self._read(session, "plate", session.plate, session.frame, space)
         else:
-            picture = self._read("dub", take.dub, index, space)
+            picture = self._read(session, "dub", take.dub, index, space)
         if session.compare is Compare.WIPE:
-            picture = wiped(self._read("plate", session.plate, session.frame, space), picture, session.wipe)
+            picture = wiped(self._read(session, "plate", session.plate, session.frame, space), picture, session.wipe)
         if session.overlay and take.matte is not None:
-            picture = tinted(picture, self._read("matte", take.matte, index, None)[..., 0], session.opacity)
+            picture = tinted(picture, self._read(session, "matte", take.matte, index, None)[..., 0], session.opacity)
         return picture
 
-    def _read(self, name: str, info: MediaInfo, index: int, space: str | None) -> Pixels:
+    def _read(self, session: Session, name: str, info: MediaInfo, index: int, space: str | None) -> Pixels:
+        source = self.sources.get(name)
+        made = source(session) if source is not None else None
+        return self._from_file(name, info, index, space) if made is None else made
+
+    def _from_file(self, name: str, info: MediaInfo, index: int, space: str | None) -> Pixels:
         medium = self._media.get(name)
         if medium is None or medium.info is not info:
             if medium is not None:

@@ -13,33 +13,34 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
-    QMessageBox,
     QSlider,
-    QSplitter,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
+from gui import panels, preferences
 from gui import session as sessions
-from gui.actions import ACTIONS, ActionSpec
+from gui.actions import ActionSpec
 from gui.background import Background
+from gui.docking import Docks
+from gui.document import Document
 from gui.jobs import RedubJobs
 from gui.opening import is_take, open_path, open_take
 from gui.renderer import Renderer
 from gui.session import Compare, Session, TakeView
 from gui.widgets.building import named
-from gui.widgets.redub_panel import RedubPanel
-from gui.widgets.review_list import ReviewList
 from gui.widgets.scrub_bar import ScrubBar
 from gui.widgets.viewer import Viewer
 from julnet_plugin.media.timecode import rate_text, timecode_of
 
 if TYPE_CHECKING:
     from host_adapters.worker_client import WorkerClient
-    from julnet_plugin.types import MediaInfo, RedubRequest
+    from julnet_plugin.types import MediaInfo
 
 WELCOME = "Open a plate with Ctrl+O, or drop one here"
+_LAYOUT = 1  #: raised when docks are renamed: older layouts are then not restored
+_MENUS = ("&File", "&Edit", "&Clip", "&Sequence", "&Playhead", "&Re-dub", "&Matte", "&View", "&Window", "&Help")
 PICTURES = "Pictures (*.mov *.mp4 *.mkv *.mxf *.avi *.webm *.exr *.png *.tif *.tiff *.dpx *.jpg);;All files (*)"
 
 
@@ -53,17 +54,20 @@ class Window(QMainWindow):
         self.jobs = RedubJobs(client, self)
         self.background = Background(self)
         self.renderer = Renderer(self)
+        self.project: Document = Document(self)
         self.viewer = Viewer()
         self.scrub_bar = ScrubBar()
-        self.panel = RedubPanel()
-        self.review = ReviewList()
+        self.action_specs = panels.action_specs()
         self.actions_by_name: dict[str, QAction] = {}
         self.timecode = named(QLabel("--:--:--:--"), "timecode")
         self._shown = named(QLabel(), "quiet")
         self._opacity = QSlider(Qt.Orientation.Horizontal)
         self._build_actions()
         self._arrange()
+        self.docks = Docks(self, panels.panel_specs())
+        self._finish_menus()
         self._connect()
+        self._restore_layout()
         self.viewer.set_message(WELCOME)
         self.set_session(Session())
 
@@ -74,17 +78,21 @@ class Window(QMainWindow):
         """What is shown."""
         return self._session
 
+    @property
+    def panels(self) -> dict[str, QWidget]:
+        """The panels by name."""
+        return self.docks.panels
+
+    def say(self, sentence: str) -> None:
+        """Tell the user one sentence, in the status bar."""
+        self.statusBar().showMessage(sentence)
+
     def set_session(self, session: Session) -> None:
         """Show another session: the one way in which anything on screen changes."""
         self._session = session
         self.scrub_bar.set_session(session)
-        self.panel.set_session(session)
-        self.review.set_session(session)
-        for spec in ACTIONS:
-            action = self.actions_by_name[spec.name]
-            action.setEnabled(spec.enabled(session))
-            if spec.checked is not None:
-                action.setChecked(spec.checked(session))
+        self.docks.set_session(session)
+        self.update_actions()
         self._opacity.setEnabled(session.overlay and session.take is not None)
         names = [media.name for media in (session.plate.path if session.plate else None,) if media]
         names += [session.take.folder.name] if session.take else []
@@ -92,6 +100,17 @@ class Window(QMainWindow):
         self._describe(session)
         if session.plate is not None:
             self.renderer.show(session)
+
+    def update_actions(self) -> None:
+        """What can be done now, and what is on."""
+        for spec in self.action_specs:
+            action = self.actions_by_name[spec.name]
+            action.setEnabled(spec.enabled_in(self))
+            if spec.checked is not None:
+                action.setChecked(spec.checked(self._session))
+        history = self.project.history
+        for name, word, what in (("undo", "Undo", history.undo_name), ("redo", "Redo", history.redo_name)):
+            self.actions_by_name[name].setText(f"&{word} {what[0].lower() + what[1:]}" if what else f"&{word}")
 
     def _describe(self, session: Session) -> None:
         if session.plate is None:
@@ -159,10 +178,6 @@ class Window(QMainWindow):
         name = QFileDialog.getExistingDirectory(self, "Open a take", self._folder())
         if name:
             self.open(Path(name))
-
-    def choose_dub(self) -> None:
-        """Ask for a recording."""
-        self.panel.choose_dub()
 
     def _folder(self) -> str:
         return "" if self._session.plate is None else str(self._session.plate.path.parent)
@@ -262,55 +277,73 @@ class Window(QMainWindow):
     def _set_opacity(self, percent: int) -> None:
         self.set_session(replace(self._session, opacity=percent / 100))
 
-    # Re-dubbing
+    # Undo
 
-    def redub(self, request: RedubRequest) -> None:
-        """Render a take in the worker."""
-        self.panel.show_started()
-        self.jobs.start(request)
+    def undo(self) -> None:
+        """Take the last step back."""
+        self.project.history.undo()
 
-    def _take_finished(self, folder: Path) -> None:
-        self.panel.show_finished(f"Done: {folder}")
-        self.open(folder)
+    def redo(self) -> None:
+        """Do it again."""
+        self.project.history.redo()
 
     # Leaving
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
-        if self.jobs.running and not self._may_stop():
+        if not self.docks.may_close():
             event.ignore()
             return
+        preferences.set_layout(self.saveGeometry(), self.saveState(_LAYOUT))
+        self.docks.shut_down()
         self._client.close()
         self.renderer.stop()
         self.background.wait()
         event.accept()
 
-    def _may_stop(self) -> bool:
-        answer = QMessageBox.question(
-            self,
-            "A take is being rendered",
-            "Stop the render and quit? Finished frames are kept; the same re-dub goes on from there.",
-        )
-        return answer is QMessageBox.StandardButton.Yes
+    def reset_layout(self) -> None:
+        """Every panel where it was on first start."""
+        preferences.forget_layout()
+        self.docks.arrange()
+
+    def _restore_layout(self) -> None:
+        kept = preferences.layout()
+        if kept is not None:
+            self.restoreGeometry(kept[0])
+            self.restoreState(kept[1], _LAYOUT)
 
     # Putting together
 
     def _build_actions(self) -> None:
-        menus = {menu: self.menuBar().addMenu(menu) for menu in dict.fromkeys(spec.menu for spec in ACTIONS)}
-        for spec in ACTIONS:
-            action = self._action(spec)
+        names = dict.fromkeys((*_MENUS, *(spec.menu for spec in self.action_specs)))
+        self._menus = {menu: self.menuBar().addMenu(menu) for menu in names}
+        changed = preferences.keys()
+        for spec in self.action_specs:
+            action = self._action(spec, changed.get(spec.name, list(spec.keys)))
             self.actions_by_name[spec.name] = action
             if spec.new_group:
-                menus[spec.menu].addSeparator()
-            menus[spec.menu].addAction(action)
+                self._menus[spec.menu].addSeparator()
+            self._menus[spec.menu].addAction(action)
+            self.addAction(action)  # works while the menu bar is hidden, too
 
-    def _action(self, spec: ActionSpec) -> QAction:
+    def _finish_menus(self) -> None:
+        self._menus["&Window"].addSeparator()
+        self.docks.add_to(self._menus["&Window"])
+        for menu in self._menus.values():
+            menu.setToolTipsVisible(True)
+            menu.menuAction().setVisible(not menu.isEmpty())
+
+    def _action(self, spec: ActionSpec, keys: list[str]) -> QAction:
         action = QAction(spec.title, self, checkable=spec.checked is not None)
-        action.setShortcuts([QKeySequence(key) for key in spec.keys])
-        keys = f" ({spec.keys[0]})" if spec.keys else ""
-        action.setToolTip(spec.tip + keys)
+        action.setObjectName(spec.name)
         action.setStatusTip(spec.tip)
-        action.triggered.connect(getattr(self, spec.name))
+        action.triggered.connect(lambda: spec.run_in(self))
+        self.set_keys(action, keys, spec.tip)
         return action
+
+    def set_keys(self, action: QAction, keys: list[str], tip: str) -> None:
+        """Give an action its shortcuts; its tool tip names the first."""
+        action.setShortcuts([QKeySequence(key) for key in keys])
+        action.setToolTip(f"{tip} ({keys[0]})" if keys else tip)
 
     def _arrange(self) -> None:
         below = QHBoxLayout()
@@ -337,33 +370,17 @@ class Window(QMainWindow):
         column.addWidget(self.viewer, 1)
         column.addWidget(self.scrub_bar)
         column.addLayout(below)
-        split = QSplitter(childrenCollapsible=False, handleWidth=1)
-        split.addWidget(stage)
-        side = QWidget()
-        side.setMinimumWidth(300)
-        stack = QVBoxLayout(side)
-        stack.setSpacing(1)
-        stack.setContentsMargins(0, 0, 0, 0)
-        stack.addWidget(self.panel, 1)
-        stack.addWidget(self.review, 1)
-        split.addWidget(side)
-        split.setStretchFactor(0, 1)
-        split.setSizes([900, 340])
-        self.setCentralWidget(split)
+        self.setCentralWidget(stage)
         self.statusBar().setSizeGripEnabled(False)
         self.setAcceptDrops(True)
-        self.resize(1280, 780)
+        self.resize(1440, 900)
 
     def _connect(self) -> None:
         self.renderer.shown.connect(self._show_image)
         self.renderer.failed.connect(self._show_failure)
         self.scrub_bar.scrubbed.connect(self.go_to)
-        self.review.chosen.connect(self.go_to)
         self.viewer.dragged.connect(self._move_wipe)
         self._opacity.valueChanged.connect(self._set_opacity)
-        self.panel.redub_requested.connect(self.redub)
-        self.panel.cancel_requested.connect(self.jobs.cancel)
-        self.jobs.progressed.connect(self.panel.show_progress)
-        self.jobs.finished.connect(self._take_finished)
-        self.jobs.failed.connect(self.panel.show_error)
-        self.jobs.cancelled.connect(lambda: self.panel.show_finished("Stopped; the same re-dub goes on from there"))
+        self.project.refused.connect(self.say)
+        self.project.changed.connect(self.docks.set_project)
+        self.project.history_changed.connect(self.update_actions)

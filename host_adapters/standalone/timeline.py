@@ -1,15 +1,17 @@
 """The timeline: an immutable value. An edit makes a new one (`edits.py`); undo puts the old one back.
 
 Convention:
-    Record times are frames of the timeline, counted from 0. Source ranges are frames of the media, counted from 0 at
-    its first frame, at the media's own rate; a clip is as long on the timeline as its source range, frame for frame.
-    All ranges are half-open.
+    Record times are frames of the timeline, counted from 0. Source ranges count the media from 0 at its first frame, in
+    frames of `MediaRef.rate`; a clip is as long on the timeline as its source range, frame for frame. Media of another
+    rate than the timeline's are counted at the timeline's (`MediaRef.native_rate` keeps their own): they play at their
+    own speed, in sync with their sound. All ranges are half-open.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import PurePath
 from typing import Literal
 
 from julnet_plugin.errors import InputError
@@ -28,7 +30,21 @@ class MediaRef:
 
     path: str  #: relative to the project folder where it lies inside it
     frame_count: int
-    rate: Fraction
+    rate: Fraction  #: that frames are counted at
+    native_rate: Fraction | None = None  #: of the media's own frames; None = `rate`
+    start_frame: int = 0  #: timecode of frame 0, in frames of `rate` since 00:00:00:00
+
+    def native_frame(self, frame: int) -> int:
+        """The media's own frame that is shown at a frame."""
+        if self.native_rate is None or self.native_rate == self.rate:
+            return frame
+        return int(frame * self.native_rate / self.rate)
+
+    def frame_of_native(self, frame: int) -> int:
+        """The first frame at which one of the media's own frames is shown."""
+        if self.native_rate is None or self.native_rate == self.rate:
+            return frame
+        return -int(-frame * self.rate // self.native_rate)
 
     @property
     def frames(self) -> FrameRange:
@@ -42,7 +58,10 @@ class TakeRef:
 
     name: str
     folder: str  #: as `MediaRef.path`
-    frames: FrameRange  #: the media's frames that it holds
+    frames: FrameRange  #: the media's own frames that it holds
+    title: str = ""  #: what the user calls it; empty = `name`
+    rating: int = 0  #: 0 to 5
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +71,7 @@ class Marker:
     frame: int
     name: str = ""
     note: str = ""
+    colour: str = "RED"  #: OpenTimelineIO's name of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +84,24 @@ class Clip:
     record_in: int
     takes: tuple[TakeRef, ...] = ()
     active_take: str | None = None  #: name of the take that is shown; None = the original
+    name: str = ""  #: shown on it; empty = the media's file name
+    link: str | None = None  #: clips of one link are picture and sound of one shot, in sync, and are edited together
+    enabled: bool = True
+
+    @property
+    def title(self) -> str:
+        """What it is called on screen."""
+        return self.name or PurePath(self.media.path).name
+
+    @property
+    def sync(self) -> int:
+        """Where frame 0 of the media would lie on the timeline: the same for all clips of a link."""
+        return self.record_in - self.source.start
+
+    @property
+    def take(self) -> TakeRef | None:
+        """The take that is shown."""
+        return next((take for take in self.takes if take.name == self.active_take), None)
 
     @property
     def record_out(self) -> int:
@@ -90,6 +128,9 @@ class Track:
     name: str
     clips: tuple[Clip, ...] = ()
     locked: bool = False
+    muted: bool = False
+    solo: bool = False
+    hidden: bool = False  #: of a video track: not shown
 
     @property
     def record_out(self) -> int:
@@ -155,6 +196,7 @@ def check(timeline: Timeline) -> None:
                     f"on track {track.id} clip {right.id} begins at frame {right.record_in}, before clip {left.id} "
                     f"ends at {left.record_out}"
                 )
+    _check_links(timeline)
     frames = [marker.frame for marker in timeline.markers]
     if frames != sorted(frames) or any(frame < 0 for frame in frames):
         raise TimelineError("markers must be in order of time, from frame 0 on")
@@ -174,6 +216,21 @@ def _check_clip(clip: Clip) -> None:
     _check_unique(names, f"take of clip {clip.id}")
     if clip.active_take is not None and clip.active_take not in names:
         raise TimelineError(f"clip {clip.id} shows the take {clip.active_take!r}, which it does not have")
+
+
+def _check_links(timeline: Timeline) -> None:
+    linked: dict[str, list[tuple[str, Clip]]] = {}
+    for track in timeline.tracks:
+        for clip in track.clips:
+            if clip.link is not None:
+                linked.setdefault(clip.link, []).append((track.id, clip))
+    for link, members in linked.items():
+        if len(members) < 2:
+            raise TimelineError(f"clip {members[0][1].id} is linked ({link}) to nothing")
+        if len({track for track, _ in members}) < len(members):
+            raise TimelineError(f"two clips of the link {link} lie on one track")
+        if len({clip.sync for _, clip in members}) > 1:
+            raise TimelineError(f"the clips of the link {link} are out of sync")
 
 
 def _check_unique(names: list[str], what: str) -> None:

@@ -13,6 +13,16 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+
+@pytest.fixture(autouse=True)
+def user_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Settings of a user who has never started the editor."""
+    from PySide6.QtCore import QSettings
+
+    folder = str(tmp_path_factory.mktemp("settings"))
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+
+
 FRAMES, SIZE = 12, (128, 96)
 LEVELS = (0.02, 0.03, 0.10, 0.04)  #: σ of the take's frames 4 to 7
 

@@ -1,0 +1,102 @@
+"""The window's docks: made from the list of panels, shown and hidden by the View menu, remembered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QDockWidget, QWidget
+
+from gui.panels import MayRefuse, PanelSpec, ShowsProject, ShowsSession, ShutsDown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PySide6.QtWidgets import QMenu
+
+    from gui.session import Session
+    from gui.window import Window
+    from host_adapters.standalone.project import Project
+
+_AREAS = {
+    "left": Qt.DockWidgetArea.LeftDockWidgetArea,
+    "right": Qt.DockWidgetArea.RightDockWidgetArea,
+    "bottom": Qt.DockWidgetArea.BottomDockWidgetArea,
+}
+
+
+class Docks:
+    """Every panel and its dock."""
+
+    def __init__(self, window: Window, specs: Sequence[PanelSpec]) -> None:
+        self._window, self._specs = window, tuple(specs)
+        self.panels: dict[str, QWidget] = {}
+        self.docks: dict[str, QDockWidget] = {}
+        window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.BottomDockWidgetArea)
+        window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.BottomDockWidgetArea)
+        window.setDockNestingEnabled(True)
+        for spec in specs:
+            self._add(spec)
+        self.arrange()
+
+    def _add(self, spec: PanelSpec) -> None:
+        panel = spec.make(self._window)
+        dock = QDockWidget(spec.title, self._window)
+        dock.setObjectName(spec.name)
+        dock.setAccessibleName(spec.title)
+        dock.setWidget(panel)
+        self.panels[spec.name], self.docks[spec.name] = panel, dock
+        toggle = dock.toggleViewAction()
+        toggle.setToolTip(spec.tip or f"Show or hide {spec.title}")
+        toggle.setStatusTip(toggle.toolTip())
+        if spec.keys:
+            toggle.setShortcuts([QKeySequence(key) for key in spec.keys])
+
+    def arrange(self) -> None:
+        """As on first start."""
+        for spec in self._specs:
+            dock = self.docks[spec.name]
+            dock.setFloating(False)
+            self._window.addDockWidget(_AREAS[spec.area], dock)
+        for spec in self._specs:
+            if spec.tab_with is not None and spec.tab_with in self.docks:
+                self._window.tabifyDockWidget(self.docks[spec.tab_with], self.docks[spec.name])
+            self.docks[spec.name].setVisible(spec.shown)
+        for spec in self._specs:
+            if any(other.tab_with == spec.name for other in self._specs):
+                self.docks[spec.name].raise_()
+
+    def add_to(self, menu: QMenu) -> None:
+        """An entry for every panel."""
+        for spec in self._specs:
+            menu.addAction(self.docks[spec.name].toggleViewAction())
+
+    def raise_panel(self, name: str) -> QWidget:
+        """Bring a panel to the front."""
+        dock = self.docks[name]
+        dock.show()
+        dock.raise_()
+        return self.panels[name]
+
+    def set_session(self, session: Session) -> None:
+        """Tell every panel."""
+        for panel in self.panels.values():
+            if isinstance(panel, ShowsSession):
+                panel.set_session(session)
+
+    def set_project(self, project: Project) -> None:
+        """Tell every panel."""
+        for panel in self.panels.values():
+            if isinstance(panel, ShowsProject):
+                panel.set_project(project)
+
+    def may_close(self) -> bool:
+        """Whether no panel keeps the window open."""
+        return all(panel.may_close() for panel in self.panels.values() if isinstance(panel, MayRefuse))
+
+    def shut_down(self) -> None:
+        """The window closes."""
+        for panel in self.panels.values():
+            if isinstance(panel, ShutsDown):
+                panel.shut_down()
