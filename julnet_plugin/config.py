@@ -42,7 +42,7 @@ class ComposeSettings:
     """How the generated crop is laid into the plate."""
 
     colour_match: float = 1.0  #: share of the colour difference at the rim that is taken out, 0 to 1
-    grain: float = 1.0  #: share of the plate's missing noise that is added, 0 to 1
+    grain: float = 1.0  #: share of the plate's measured noise that generated pixels get, 0 to 1
     st_map: bool = True  #: whether EXR deliveries carry the crop's coordinates
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from julnet_plugin.errors import InputError
+from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.document import MatteDocument, save_document
 from julnet_plugin.matte.spans import find_spans
 from julnet_plugin.pipeline.cropdata import DATA, PLAN
@@ -21,7 +22,7 @@ from julnet_plugin.pipeline.inputs import check_request, fingerprint
 from julnet_plugin.pipeline.manifest import REPORT, build_manifest, frame_stats, to_text
 from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split
 from julnet_plugin.pipeline.paint import Painter, paint_range
-from julnet_plugin.pipeline.patches import PatchMaker, calibration_of
+from julnet_plugin.pipeline.patches import PatchMaker
 from julnet_plugin.pipeline.plan import choose_faces, find_faces, plan_shots
 from julnet_plugin.pipeline.references import REFERENCES, References, choose_frames, cut_references
 from julnet_plugin.pipeline.sheet import write_sheet
@@ -163,7 +164,7 @@ def patch_maker_of(job: Job, plate: PlateReader, plan: Plan, folder: WorkFolder)
         transform=job.transform,
         document=_document(job),
         operators=job.manager.matte_operators(),
-        calibration=calibration_of(job.engine.info.calibration),
+        calibration=calibration_of(job.engine.info.calibration, job.engine.info.interval_factors),
         settings=job.settings.compose,
         seed=job.request.seed,
     )

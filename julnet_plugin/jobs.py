@@ -38,14 +38,14 @@ def matte(job: JobView, manager: Manager) -> dict[str, Any]:
 
     settings = _object(job, "settings") if "settings" in job.values else {}
     strokes = _path(job, "strokes") if "strokes" in job.values else None
-    return take_values(rederive_matte(_path(job, "take"), settings, job.progress, strokes))
+    return take_values(rederive_matte(_path(job, "take"), settings, job.progress, strokes, manager))
 
 
 def comp(job: JobView, manager: Manager) -> dict[str, Any]:
     """`{"verb": "comp", "take": FOLDER}`: what `julnet comp` does."""
     from julnet_plugin.recomp import recomposite
 
-    return take_values(recomposite(_path(job, "take"), job.progress))
+    return take_values(recomposite(_path(job, "take"), job.progress, manager))
 
 
 def probe(job: JobView, manager: Manager) -> dict[str, Any]:

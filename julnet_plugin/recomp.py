@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from julnet_plugin.errors import MediaError, SettingsError
+from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.document import MatteDocument, load_document, save_document
 from julnet_plugin.matte.spans import find_spans
 from julnet_plugin.pipeline.cropdata import DATA
@@ -19,7 +20,7 @@ from julnet_plugin.pipeline.hashing import file_hash, plate_hash
 from julnet_plugin.pipeline.manifest import REPORT, frame_stats, review_rows, to_text, updated_rows
 from julnet_plugin.pipeline.mattefiles import open_matte_sessions
 from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split
-from julnet_plugin.pipeline.patches import MatteMaker, PatchMaker, calibration_of
+from julnet_plugin.pipeline.patches import MatteMaker, PatchMaker
 from julnet_plugin.pipeline.references import REFERENCES, References
 from julnet_plugin.pipeline.sheet import write_sheet
 from julnet_plugin.pipeline.staging import Staging
@@ -38,19 +39,20 @@ if TYPE_CHECKING:
     from julnet_plugin.types import FrameRange, MediaInfo, ProgressFn
 
 
-def recomposite(take_dir: Path, progress: ProgressFn | None = None) -> Take:
+def recomposite(take_dir: Path, progress: ProgressFn | None = None, manager: Manager | None = None) -> Take:
     """Composite a take again from its stored crops, its `strokes.json` and the plate; every delivery is written anew.
 
     Args:
         take_dir: the take folder.
         progress: called as `progress("deliver", done, total)`; raising from it leaves the take as it was.
+        manager: the plugins of this run; found anew when None.
 
     Raises:
         TakeError: there is no take, or it is damaged or in use.
         MediaError: the plate or the dub is gone, or is another one than the take was made from.
         SettingsError: `strokes.json` is damaged.
     """
-    return _edited(take_dir, None, progress)
+    return _edited(take_dir, None, progress, manager)
 
 
 def rederive_matte(
@@ -58,6 +60,7 @@ def rederive_matte(
     settings: Mapping[str, Any] | None = None,
     progress: ProgressFn | None = None,
     strokes: Path | None = None,
+    manager: Manager | None = None,
 ) -> Take:
     """Derive the uncertainty matte from σ again; the files that show it are written anew, no others.
 
@@ -66,6 +69,7 @@ def rederive_matte(
         settings: `matte.*` and `drive.*` by dotted key, over what `strokes.json` says.
         progress: called as `progress("deliver", done, total)`; raising from it leaves the take as it was.
         strokes: a matte document to take the place of the take's `strokes.json`, before `settings`.
+        manager: the plugins of this run; found anew when None.
 
     Raises:
         TakeError: there is no take, or it is damaged or in use.
@@ -77,7 +81,7 @@ def rederive_matte(
         base = document if strokes is None else load_document(strokes)
         return with_settings(base, settings or {})
 
-    return _edited(take_dir, change, progress)
+    return _edited(take_dir, change, progress, manager)
 
 
 def with_settings(document: MatteDocument, changes: Mapping[str, Any]) -> MatteDocument:
@@ -102,17 +106,21 @@ def with_settings(document: MatteDocument, changes: Mapping[str, Any]) -> MatteD
 
 
 def _edited(
-    take_dir: Path, change: Callable[[MatteDocument], MatteDocument] | None, progress: ProgressFn | None
+    take_dir: Path,
+    change: Callable[[MatteDocument], MatteDocument] | None,
+    progress: ProgressFn | None,
+    manager: Manager | None,
 ) -> Take:
     """The one road of both edits: open, derive, write beside, swap in. A change redraws mattes only."""
+    from julnet_plugin.manager import make_manager
     from julnet_plugin.media.reader import open_plate
 
-    take = load_take(Path(take_dir))
+    take, manager = load_take(Path(take_dir)), manager or make_manager()
     with locked(take.path):
         document = _document(take)
         document = document if change is None else change(document)
         with open_plate(_plate_of(take)) as plate, Staging(take.path) as staging:
-            manifest = _derive(take, document, plate, staging, progress or _silent, pictures=change is None)
+            manifest = _derive(take, document, plate, staging, progress or _silent, manager, pictures=change is None)
             staging.swap_in()
             write_text(take.path / MANIFEST, to_text(manifest))
     return load_take(take.path)
@@ -124,15 +132,15 @@ def _derive(
     plate: PlateReader,
     staging: Staging,
     progress: ProgressFn,
+    manager: Manager,
     *,
     pictures: bool,
 ) -> dict[str, Any]:
     """Write the new files into the staging folder; returns the new `take.json`."""
     from julnet_plugin.config import load_settings
-    from julnet_plugin.manager import make_manager
     from julnet_plugin.media.colour import DisplayTransform
 
-    manager, frames = make_manager(), frames_of(take)
+    model, frames = take.manifest["model"], frames_of(take)
     settings = load_settings(take.manifest["job"]["settings"])
     data = TakeData(take.path, frames, chunk_frames=settings.render.chunk_frames)
     chunks = split(frames, settings.render.chunk_frames)
@@ -147,7 +155,7 @@ def _derive(
             transform=DisplayTransform(plate.info, take.manifest["job"]["colour_space"]),
             document=document,
             operators=manager.matte_operators(),
-            calibration=calibration_of(take.manifest["model"]["calibration"]),
+            calibration=calibration_of(model["calibration"], model.get("interval_factors")),
             settings=settings.compose,
             seed=take.manifest["job"]["seed"],
         )

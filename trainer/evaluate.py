@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import julnet_plugin
 from julnet_plugin.errors import CheckpointError, InputError
+from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint, read_info
 from julnet_plugin.model.engine import Engine, load_engine
 from julnet_plugin.model.rt import RtGenerator
@@ -38,7 +39,6 @@ from trainer.evaluation.report import finite, write_report
 from trainer.evaluation.scores import Judges
 from trainer.evaluation.summary import Table, summarise, summarise_sigma
 from trainer.populations import load_describer
-from trainer.uncertainty_metrics import Calibration
 
 if TYPE_CHECKING:
     from julnet_plugin.interfaces import AudioFeatures
@@ -224,7 +224,7 @@ def _rivals(args: Namespace, engine: Engine, silence: NDArray[np.float32]) -> li
 
 
 def _report(results: Results, judges: Judges, engine: Engine) -> Table:
-    calibration = Calibration.from_knots(engine.info.calibration) if engine.info.calibration else None
+    calibration = calibration_of(engine.info.calibration, engine.info.interval_factors)
     return {
         "julnet": julnet_plugin.__version__,
         "info": asdict(engine.info),

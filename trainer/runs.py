@@ -23,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from julnet_plugin.errors import SettingsError
+from julnet_plugin.matte.calibration import fit_calibration
 from julnet_plugin.model.checkpoint import save_checkpoint
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
@@ -35,7 +36,6 @@ from trainer.records import digest, read_json, write_json
 from trainer.stages import Codes, named, train_stages
 from trainer.step import LipPainter
 from trainer.teacher import LipTeacher
-from trainer.uncertainty_metrics import calibrate
 from trainer.validate import Scores, score_network
 
 if TYPE_CHECKING:
@@ -118,15 +118,16 @@ def describe_weights(
     network: Generator, architecture: str, features: str, scores: Scores | None, **known: Any
 ) -> CheckpointInfo:
     """The header of trained weights, with σ calibrated on the held-out pixels that the scores were made from."""
-    knots: tuple[tuple[float, float], ...] = ()
+    fitted = None
     if scores is not None and scores.pixels is not None and np.ptp(scores.pixels.sigma) > 0:
-        knots = calibrate(scores.pixels.sigma, scores.pixels.error).knots
+        fitted = fit_calibration(scores.pixels.sigma, scores.pixels.error)
     return CheckpointInfo.of(
         network,
         architecture=architecture,
         audio_feature=features,
         scores={f"val_{k}": v for k, v in scores.to_json().items()} if scores is not None else {},
-        calibration=knots,
+        calibration=() if fitted is None else fitted.knots,
+        interval_factors={} if fitted is None else fitted.named_factors,
         **known,
     )
 

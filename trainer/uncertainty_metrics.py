@@ -5,19 +5,18 @@ Everything here takes flat arrays of pixels: σ ≥ 0 (or any other measure of d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
 from scipy.stats import rankdata
+
+from julnet_plugin.matte.calibration import LEVELS
 
 Floats = NDArray[np.floating[Any]]
 Float64 = NDArray[np.float64]
 
-LEVELS = (0.5, 0.8, 0.95)  #: nominal coverage of the intervals that are checked
 MAX_PIXELS = 1_000_000  #: ranks are taken over at most so many pixels, evenly spaced
 
 
@@ -116,82 +115,6 @@ def laplace_coverage(error: Floats, sigma: Floats, level: float) -> float:
     The interval is ±σ · ln(1 / (1 − level)).
     """
     return float(np.mean(error <= sigma * np.log(1.0 / (1.0 - level))))
-
-
-def interval_coverage(error: Floats, sigma: Floats, half_width: float) -> float:
-    """Share of pixels with |error| ≤ `half_width` · σ."""
-    return float(np.mean(error <= sigma * half_width))
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A monotone map from the network's σ to the expected |error|, and how wide intervals of it must be.
-
-    Shape:
-        sigma: (K,) rising knots.
-        expected: (K,) mean |error| there, never falling.
-        half_widths: for each of `LEVELS`, the half-width of the interval in units of the calibrated σ that
-            covers so much of the data it was fitted on; ln(1 / (1 − level)) if errors were Laplace.
-    """
-
-    sigma: Float64
-    expected: Float64
-    half_widths: tuple[float, ...]
-
-    def __call__(self, sigma: Floats) -> Floats:
-        """Expected |error| for each σ, linear between the knots; beyond them in proportion."""
-        inside = np.interp(sigma, self.sigma, self.expected)
-        low = sigma / self.sigma[0] * self.expected[0]
-        high = sigma / self.sigma[-1] * self.expected[-1]
-        return np.where(sigma < self.sigma[0], low, np.where(sigma > self.sigma[-1], high, inside)).astype(sigma.dtype)
-
-    def to_json(self) -> dict[str, list[float]]:
-        """For a report."""
-        return {
-            "sigma": [float(f"{x:.6g}") for x in self.sigma],
-            "expected": [float(f"{x:.6g}") for x in self.expected],
-            "half_widths": [float(f"{x:.6g}") for x in self.half_widths],
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, list[float]]) -> Calibration:
-        """Back from a report."""
-        return cls(np.array(data["sigma"]), np.array(data["expected"]), tuple(data["half_widths"]))
-
-    @property
-    def knots(self) -> tuple[tuple[float, float], ...]:
-        """(σ, expected |error|) pairs, as a weights header keeps them."""
-        return tuple(zip(self.sigma.tolist(), self.expected.tolist(), strict=True))
-
-    @classmethod
-    def from_knots(cls, knots: Sequence[tuple[float, float]]) -> Calibration:
-        """The map of a weights header, its intervals taken for Laplace ones."""
-        sigma, expected = np.array(knots, np.float64).T
-        return cls(sigma, expected, tuple(float(np.log(1.0 / (1.0 - level))) for level in LEVELS))
-
-
-def calibrate(sigma: Floats, error: Floats, knots: int = 24) -> Calibration:
-    """Fit a `Calibration` on held-out pixels.
-
-    Pixels are put in bins of equal count by σ, the mean |error| of the bins is made monotone (isotonic
-    regression), and the interval widths are quantiles of |error| / calibrated σ.
-
-    Raises:
-        ValueError: fewer pixels than knots, or σ not positive.
-    """
-    if len(sigma) < knots or not np.all(sigma > 0):
-        msg = f"calibration needs at least {knots} pixels with σ > 0, not {len(sigma)}"
-        raise ValueError(msg)
-    order = np.argsort(sigma, kind="stable")
-    bins = np.array_split(order, knots)
-    centres = np.array([np.mean(sigma[b], dtype=np.float64) for b in bins])
-    means = np.array([np.mean(error[b], dtype=np.float64) for b in bins])
-    centres, first = np.unique(centres, return_index=True)  # ties: a constant σ has one knot
-    rising = isotonic_regression(means[first], weights=None).x
-    rising = np.maximum(rising, np.finfo(np.float32).tiny)
-    fitted = Calibration(centres, rising, ())
-    ratio = error / fitted(sigma)
-    return Calibration(centres, rising, tuple(float(np.quantile(ratio, level)) for level in LEVELS))
 
 
 @dataclass(frozen=True, slots=True)

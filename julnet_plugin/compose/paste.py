@@ -23,6 +23,7 @@ from julnet_plugin.compose.geometry import (
 )
 from julnet_plugin.compose.grain import grain_field
 from julnet_plugin.compose.rim import rim_offset
+from julnet_plugin.config import ComposeSettings
 from julnet_plugin.errors import ShapeError
 from julnet_plugin.face.crop import sample_crop, scaled
 from julnet_plugin.types import Patch, Rect
@@ -44,21 +45,6 @@ class DisplayTransform(Protocol):
     def to_plate(self, display: Float32) -> PixelArray:
         """Display RGB (…, 3) to plate values, in the plate's dtype or in float32 of the same scale."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComposeSettings:
-    """How the crop is laid into the plate."""
-
-    colour_match: float = 1.0  #: share of the rim's colour difference that is taken out, 0 to 1
-    grain: float = 1.0  #: share of the plate's measured noise that generated pixels get, 0 to 1
-    st_map: bool = True  #: whether patches carry crop coordinates
-
-    def __post_init__(self) -> None:
-        for name in ("colour_match", "grain"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                msg = f"compose.{name} is {getattr(self, name)}; it must lie between 0 and 1"
-                raise ValueError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +83,7 @@ class Compositor:
 
     Args:
         transform: between plate values and display RGB.
-        settings: see `ComposeSettings`.
+        settings: see `config.ComposeSettings`.
         seed: of the grain.
     """
 

@@ -12,7 +12,7 @@ Source:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,8 +49,10 @@ class Calibration:
             raise ValueError(msg)
 
     def apply(self, sigma: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-        """Expected |error| for any array of σ; beyond the last knot it grows in proportion."""
+        """Expected |error| for any array of σ; outside the knots it goes in proportion, so that no two σ tie there."""
         expected = np.interp(sigma, self.sigma, self.error)
+        if self.sigma[0] > 0:
+            expected *= np.minimum(np.asarray(sigma) / self.sigma[0], 1)
         if self.sigma[-1] > 0:
             expected *= np.maximum(np.asarray(sigma) / self.sigma[-1], 1)
         return np.asarray(expected, np.float32)
@@ -64,14 +66,34 @@ class Calibration:
         """(σ, expected error) pairs, as `CheckpointInfo.calibration` carries them."""
         return tuple(zip(self.sigma, self.error, strict=True))
 
+    @property
+    def named_factors(self) -> dict[str, float]:
+        """Interval factors by level as text, as `CheckpointInfo.interval_factors` carries them."""
+        return {f"{level:g}": value for level, value in self.factors.items()}
+
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON for the weights' header."""
-        factors = {f"{level:g}": value for level, value in self.factors.items()}
-        return {"sigma": list(self.sigma), "error": list(self.error), "factors": factors}
+        """Plain JSON, for a report."""
+        return {"sigma": list(self.sigma), "error": list(self.error), "factors": self.named_factors}
+
+
+def calibration_of(knots: Sequence[Sequence[float]], factors: Mapping[str, float] | None = None) -> Calibration | None:
+    """The calibration that a weights header carries; None where it carries none.
+
+    Args:
+        knots: (σ, expected |error|) pairs.
+        factors: interval factors by level ("0.8"); those of Laplace errors for levels that it lacks.
+
+    Raises:
+        CheckpointError: they cannot be a calibration.
+    """
+    if not knots:
+        return None
+    sigma, error = [k[0] for k in knots], [k[1] for k in knots]
+    return calibration_from_json({"sigma": sigma, "error": error, "factors": dict(factors or {})})
 
 
 def calibration_from_json(values: object) -> Calibration:
-    """Read a calibration out of a weights header.
+    """Read what `Calibration.to_json` wrote.
 
     Raises:
         CheckpointError: the header's calibration is damaged.

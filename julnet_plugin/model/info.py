@@ -37,6 +37,8 @@ class CheckpointInfo:
     scores: dict[str, float] = field(default_factory=dict)
     #: (σ, expected |error|) knots of the fitted calibration, both rising; empty = σ is taken as it is
     calibration: tuple[tuple[float, float], ...] = ()
+    #: half width of the interval that holds a share ("0.8") of the errors, in expected errors; empty = Laplace's
+    interval_factors: dict[str, float] = field(default_factory=dict)
     created_by: str = f"julnet {julnet_plugin.__version__}"
     schema: int = SCHEMA
 

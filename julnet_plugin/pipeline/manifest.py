@@ -258,6 +258,7 @@ def _model(job: Job, sha256: str) -> dict[str, Any]:
         "step": info.step,
         "licence": info.licence,
         "calibration": [list(knot) for knot in info.calibration],
+        "interval_factors": dict(info.interval_factors),
         "device": job.engine.device,
         "precision": job.engine.precision,
     }

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.compose.paste import ComposeSettings as PasteSettings
 from julnet_plugin.compose.paste import Compositor, CropLayers
-from julnet_plugin.matte.calibration import Calibration
+from julnet_plugin.config import ComposeSettings
 from julnet_plugin.matte.chain import MatteChain
 from julnet_plugin.matte.drive import driven_coverage, driven_image
 from julnet_plugin.pipeline.references import display_crop
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from julnet_plugin.compose.paste import DisplayTransform
-    from julnet_plugin.config import ComposeSettings
     from julnet_plugin.interfaces import MatteOperator
+    from julnet_plugin.matte.calibration import Calibration
     from julnet_plugin.matte.document import MatteDocument
     from julnet_plugin.matte.settings import DriveState
     from julnet_plugin.media.reader import PlateFrame, PlateReader
@@ -76,10 +75,7 @@ class PatchMaker:
     def __post_init__(self) -> None:
         calibrate = None if self.calibration is None else self.calibration.apply
         self.chain = MatteChain(self.data, self.document, operators=self.operators, calibrate=calibrate)
-        paste = PasteSettings(
-            colour_match=self.settings.colour_match, grain=self.settings.grain, st_map=self.settings.st_map
-        )
-        self._compositor = Compositor(self.transform, paste, self.seed)
+        self._compositor = Compositor(self.transform, self.settings, self.seed)
 
     def frames(self, span: FrameRange) -> Iterator[PlateFrame]:
         """The plate's frames, in order."""
@@ -140,7 +136,7 @@ class MatteMaker(PatchMaker):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._compositor = Compositor(_Black(), PasteSettings(colour_match=0.0, grain=0.0, st_map=False), self.seed)
+        self._compositor = Compositor(_Black(), ComposeSettings(colour_match=0.0, grain=0.0, st_map=False), self.seed)
 
     def frames(self, span: FrameRange) -> Iterator[PlateFrame]:
         """Black frames that take no memory, numbered as the plate's."""
@@ -174,10 +170,3 @@ class _Black:
     def to_plate(self, display: Float32) -> PixelArray:
         """Black."""
         return np.zeros(display.shape, np.float32)
-
-
-def calibration_of(knots: Sequence[Sequence[float]]) -> Calibration | None:
-    """The calibration that a weights header carries as (σ, expected error) knots; None where it carries none."""
-    if not knots:
-        return None
-    return Calibration(sigma=tuple(k[0] for k in knots), error=tuple(k[1] for k in knots))

@@ -26,6 +26,6 @@ class Comp:
         from julnet_plugin.recomp import recomposite
 
         with args.console.cancellable():
-            take = recomposite(args.take, args.console.progress)
+            take = recomposite(args.take, args.console.progress, args.manager)
         show_take(take, args.console)
         return 0

@@ -30,6 +30,6 @@ class Matte:
         from julnet_plugin.recomp import rederive_matte
 
         with args.console.cancellable():
-            take = rederive_matte(args.take, settings_from(args), args.console.progress, args.strokes)
+            take = rederive_matte(args.take, settings_from(args), args.console.progress, args.strokes, args.manager)
         show_take(take, args.console)
         return 0

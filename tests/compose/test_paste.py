@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from julnet_plugin.compose.paste import (
-    ComposeSettings,
     Compositor,
     CropLayers,
     apply_patch,
@@ -16,7 +15,8 @@ from julnet_plugin.compose.paste import (
     composite_frame,
     full_plate,
 )
-from julnet_plugin.errors import ShapeError
+from julnet_plugin.config import ComposeSettings
+from julnet_plugin.errors import SettingsError, ShapeError
 
 H, W = 96, 128
 CROP = (104, 80)
@@ -236,5 +236,5 @@ def test_layers_of_different_sizes_are_refused():
 
 
 def test_settings_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="grain"):
+    with pytest.raises(SettingsError, match="grain"):
         ComposeSettings(grain=2.0)

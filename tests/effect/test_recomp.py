@@ -13,10 +13,11 @@ import pytest
 from julnet_plugin.config import ComposeSettings
 from julnet_plugin.errors import MediaError, RedubCancelled, SettingsError, TakeError
 from julnet_plugin.manager import make_manager
+from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.document import MatteDocument, load_document
 from julnet_plugin.media.colour import DisplayTransform
 from julnet_plugin.media.reader import open_plate
-from julnet_plugin.pipeline.patches import PatchMaker, calibration_of
+from julnet_plugin.pipeline.patches import PatchMaker
 from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.recomp import recomposite, rederive_matte
 from julnet_plugin.take import frames_of

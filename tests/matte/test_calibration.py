@@ -12,6 +12,7 @@ from julnet_plugin.matte.calibration import (
     LEVELS,
     Calibration,
     calibration_from_json,
+    calibration_of,
     fit_calibration,
     interval_coverage,
     isotonic,
@@ -104,6 +105,18 @@ def test_constant_sigma_still_calibrates():
     assert calibration.apply(np.array([0.1]))[0] == pytest.approx(0.1, rel=0.02)
 
 
-def test_beyond_the_last_knot_errors_grow_in_proportion():
+def test_outside_the_knots_errors_go_in_proportion():
     calibration = Calibration(sigma=(0.01, 0.1), error=(0.02, 0.2))
-    np.testing.assert_allclose(calibration.apply(np.array([0.0, 0.1, 0.3])), [0.02, 0.2, 0.6], rtol=1e-5)
+    expected = [0.0, 0.01, 0.02, 0.2, 0.6]
+    np.testing.assert_allclose(calibration.apply(np.array([0.0, 0.005, 0.01, 0.1, 0.3])), expected, rtol=1e-5)
+
+
+def test_a_header_s_knots_and_factors_make_the_same_calibration_again():
+    fitted = fit_calibration(*drawn(count=2000)[:2])
+    assert calibration_of(fitted.knots, fitted.named_factors) == fitted
+    older = calibration_of(fitted.knots)
+    assert older is not None
+    assert older.factors == laplace_factors()
+    assert calibration_of(()) is None
+    with pytest.raises(CheckpointError, match="damaged"):
+        calibration_of(((0.2, 0.1), (0.1, 0.2)))

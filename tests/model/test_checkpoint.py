@@ -317,3 +317,6 @@ def test_a_header_with_replaced_calibration_can_be_saved_again(
     info = describe(network)
     save_checkpoint(network, replace(info, calibration=((0.01, 0.02), (0.1, 0.08))), path)
     assert read_info(path).calibration == ((0.01, 0.02), (0.1, 0.08))
+    assert read_info(path).interval_factors == {}
+    save_checkpoint(network, replace(info, interval_factors={"0.8": 1.7}), path)
+    assert read_info(path).interval_factors == {"0.8": 1.7}

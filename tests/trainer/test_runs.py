@@ -60,6 +60,7 @@ def test_a_dataset_becomes_a_model_that_says_what_it_is(dataset: Path, tmp_path:
     assert {"val_psnr", "val_filterbank-distance"} <= info.scores.keys()
     assert 10 < info.scores["val_psnr"] < 60
     assert len(info.calibration) > 1
+    assert set(info.interval_factors) == {"0.5", "0.8", "0.95"}
     teacher = LipTeacher.of_network(network, info.audio_feature)
     assert np.abs(teacher.basis.components).sum() > 0
     assert list(dict.fromkeys(stages)) == [

@@ -5,18 +5,14 @@ import time
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from trainer.uncertainty_metrics import (
     LEVELS,
-    Calibration,
     ause,
-    calibrate,
     error_share,
     evenly_spaced,
     gradient_doubt,
-    interval_coverage,
     laplace_coverage,
     noise_ceiling,
     sparsification,
@@ -110,37 +106,6 @@ def test_intervals_of_a_true_laplace_model_cover_what_they_say(rng: np.random.Ge
     for level in LEVELS:
         assert laplace_coverage(error, sigma, level) == pytest.approx(level, abs=0.005)
     assert laplace_coverage(error, sigma / 2, 0.8) < 0.6
-
-
-def test_calibration_undoes_a_monotone_distortion_and_holds_on_new_pixels(rng: np.random.Generator) -> None:
-    def draw() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        truth = rng.lognormal(-4, 0.7, 60_000)
-        return np.sqrt(truth) * 0.5, np.abs(rng.laplace(0, truth))  # σ is wrong in scale and in shape
-
-    sigma, error = draw()
-    assert abs(laplace_coverage(error, sigma, 0.5) - 0.5) > 0.2
-    fitted = calibrate(sigma, error)
-    sigma, error = draw()
-    for level, width in zip(LEVELS, fitted.half_widths, strict=True):
-        assert laplace_coverage(error, fitted(sigma), level) == pytest.approx(level, abs=0.03)
-        assert interval_coverage(error, fitted(sigma), width) == pytest.approx(level, abs=0.01)
-
-
-def test_calibration_is_monotone_also_beyond_its_knots_and_survives_json(rng: np.random.Generator) -> None:
-    sigma = rng.lognormal(-4, 0.5, 5_000)
-    fitted = calibrate(sigma, np.abs(rng.laplace(0, sigma)))
-    ladder = np.geomspace(1e-6, 10, 500)
-    assert np.all(np.diff(fitted(ladder)) >= 0)
-    again = Calibration.from_json(fitted.to_json())
-    np.testing.assert_allclose(again(ladder), fitted(ladder), rtol=1e-4)
-
-
-def test_a_constant_sigma_calibrates_to_the_mean_error(rng: np.random.Generator) -> None:
-    error = rng.exponential(0.02, 1_000)
-    fitted = calibrate(np.full(1_000, 0.5), error)
-    assert fitted(np.array([0.5]))[0] == pytest.approx(error.mean(), rel=0.2)
-    with pytest.raises(ValueError, match="pixels"):
-        calibrate(np.ones(3), np.ones(3))
 
 
 def test_all_scores_of_a_perfect_sigma_stand_where_they_should(rng: np.random.Generator) -> None:

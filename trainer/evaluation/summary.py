@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from julnet_plugin.matte.calibration import LEVELS, Calibration, fit_calibration, interval_coverage
 from trainer import uncertainty_metrics as um
 from trainer.evaluation.render import joined
 from trainer.metrics import Estimate, over_blocks, over_speakers
@@ -101,7 +102,7 @@ def _per_speaker(clips: Sequence[ClipScores]) -> Table:
     return table
 
 
-def summarise_sigma(samples: Sequence[SigmaSample], known: um.Calibration | None = None) -> Table:
+def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = None) -> Table:
     """Everything about σ: pooled, per speaker, against baselines, and intervals before and after calibration.
 
     Args:
@@ -112,7 +113,7 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: um.Calibration | None
         return {}
     pixels = joined([s.pixels for s in samples])
     sigma, error = pixels.sigma, pixels.error
-    given = sigma if known is None else known(sigma)
+    given = sigma if known is None else known.apply(sigma)
     frame_sigma = np.concatenate([s.frame_sigma for s in samples]).astype(np.float64)
     frame_error = np.concatenate([s.frame_error for s in samples]).astype(np.float64)
     per_speaker = {
@@ -140,19 +141,19 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: um.Calibration | None
         },
         "intervals": _intervals(samples, given, error),
         "curves": _curves(sigma, pixels.gradient, pixels.motion, error),
-        "calibration_fitted_here": um.calibrate(sigma, error).to_json(),
+        "calibration_fitted_here": fit_calibration(sigma, error).to_json(),
         "per_speaker": per_speaker,
     }
 
 
 def _sigma_by_speaker(
-    samples: Sequence[SigmaSample], known: um.Calibration | None
+    samples: Sequence[SigmaSample], known: Calibration | None
 ) -> Mapping[str, tuple[um.Floats, um.Floats]]:
     found = {}
     for who in dict.fromkeys(s.speaker for s in samples):
         own = [s.pixels for s in samples if s.speaker == who]
         sigma = np.concatenate([p.sigma for p in own])
-        found[who] = (sigma if known is None else known(sigma), np.concatenate([p.error for p in own]))
+        found[who] = (sigma if known is None else known.apply(sigma), np.concatenate([p.error for p in own]))
     return found
 
 
@@ -173,19 +174,19 @@ def _top_frames(sigma: um.Float64, error: um.Float64) -> float:
 
 def _intervals(samples: Sequence[SigmaSample], given: um.Floats, error: um.Floats) -> Table:
     """Coverage of nominal intervals: as given, and after a calibration that was fitted on the *other* speakers."""
-    table: Table = {"as_given": {f"{q:g}": um.laplace_coverage(error, given, q) for q in um.LEVELS}}
+    table: Table = {"as_given": {f"{q:g}": um.laplace_coverage(error, given, q) for q in LEVELS}}
     speakers = _sigma_by_speaker(samples, None)
     if len(speakers) < 2:
         return table
-    laplace: dict[str, list[float]] = {f"{q:g}": [] for q in um.LEVELS}
-    fitted: dict[str, list[float]] = {f"{q:g}": [] for q in um.LEVELS}
+    laplace: dict[str, list[float]] = {f"{q:g}": [] for q in LEVELS}
+    fitted: dict[str, list[float]] = {f"{q:g}": [] for q in LEVELS}
     for who, (sigma, own_error) in speakers.items():
         others = [v for k, v in speakers.items() if k != who]
-        calibration = um.calibrate(np.concatenate([s for s, _ in others]), np.concatenate([e for _, e in others]))
-        calibrated = calibration(sigma)
-        for q, width in zip(um.LEVELS, calibration.half_widths, strict=True):
+        calibration = fit_calibration(np.concatenate([s for s, _ in others]), np.concatenate([e for _, e in others]))
+        calibrated = calibration.apply(sigma)
+        for q, share in interval_coverage(calibration, sigma, own_error).items():
             laplace[f"{q:g}"].append(um.laplace_coverage(own_error, calibrated, q))
-            fitted[f"{q:g}"].append(um.interval_coverage(own_error, calibrated, width))
+            fitted[f"{q:g}"].append(share)
     table["calibrated_on_other_speakers"] = {q: float(np.mean(v)) for q, v in laplace.items()}
     table["fitted_widths_on_other_speakers"] = {q: float(np.mean(v)) for q, v in fitted.items()}
     return table
