@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -11,10 +12,15 @@ import av
 import numpy as np
 import OpenEXR
 import pytest
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 BITS = 8  #: of the number that is drawn: frames 0 to 255
 IPHONE_PORTRAIT = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)  #: display matrix of a phone held upright: 90° clockwise
+
+# The same examples in every run, so a change is judged by what it changed. HYPOTHESIS_PROFILE=default looks anew.
+settings.register_profile("repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 Picture = Callable[[int], NDArray[Any]]
 
