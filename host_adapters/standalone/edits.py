@@ -2,7 +2,8 @@
 
 An edit that asks for more than there is (a trim past the end of the media, a roll past a neighbour) goes as far as it
 can, as under the mouse; one that makes no sense (a clip that is not there, a locked track) raises `TimelineError`.
-Edits act on one track: the others stay where they are.
+Edits act on one track and know nothing of links: the others stay where they are. What an editor does with linked
+picture and sound, and with all tracks at once, is in `scene.py`, made of these.
 """
 
 from __future__ import annotations
@@ -207,6 +208,7 @@ def _split(timeline: Timeline, clips: tuple[Clip, ...], at: int) -> list[Clip]:
         if clip.record_in < at < clip.record_out:
             cut = at - clip.record_out
             right = replace(clip, id=_fresh_id(timeline, clip.id), source=_range(clip, at - clip.record_in, 0))
+            right = replace(right, link=right_link(right))
             result += [replace(clip, source=_range(clip, 0, cut)), replace(right, record_in=at)]
         else:
             result.append(clip)
@@ -226,8 +228,15 @@ def _cleared(timeline: Timeline, clips: tuple[Clip, ...], placed: Clip) -> list[
         if behind > 0:
             name = _fresh_id(timeline, clip.id) if before > 0 else clip.id
             shortened = replace(clip, id=name, source=_range(clip, len(clip.source) - behind, 0))
+            if before > 0:
+                shortened = replace(shortened, link=right_link(shortened))
             kept.append(replace(shortened, record_in=placed.record_out))
     return kept
+
+
+def right_link(right: Clip) -> str | None:
+    """The link of what lies behind a cut: picture and sound cut at one frame get the same."""
+    return None if right.link is None else f"{right.link.partition('@')[0]}@{right.source.start}"
 
 
 def _fresh_id(timeline: Timeline, name: str) -> str:

@@ -1,0 +1,337 @@
+"""A project on disk: what is saved comes back, what a crash leaves comes back, and what cannot be read says so."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from host_adapters.standalone import scene, storage
+from host_adapters.standalone.otio_read import ProjectError, from_otio, parse
+from host_adapters.standalone.otio_write import SCHEMA_VERSION, to_otio
+from host_adapters.standalone.project import BinItem, Project, add_item, relink, with_extra
+from host_adapters.standalone.timeline import Clip, Marker, MediaRef, TakeRef, Timeline
+from julnet_plugin.types import FrameRange
+
+ROOT = Path(__file__).parents[2]
+RATES = [Fraction(24), Fraction(24000, 1001), Fraction(25), Fraction(30000, 1001), Fraction(50), Fraction(60)]
+
+
+def random_project(seed: int) -> Project:
+    chance = random.Random(seed)
+    rate = chance.choice(RATES)
+    project = Project(name=chance.choice(["Scène 1", "a/b", ""]) or "x", width=64, height=48)
+    refs = [
+        MediaRef(
+            path=chance.choice(["media/ä b.mov", "/abs/shot.mov", "../up/x.%04d.exr"]) + str(number),
+            frame_count=chance.randint(10, 90),
+            rate=rate,
+            native_rate=chance.choice([None, *RATES]),
+            start_frame=chance.randint(0, 90_000),
+        )
+        for number in range(3)
+    ]
+    for ref in refs:
+        item = BinItem(id="m", media=ref, has_audio=chance.random() < 0.5, note=chance.choice(["", "take “2”"]))
+        project = add_item(project, item)
+    timeline = Timeline(
+        rate=rate, tracks=project.timeline.tracks, start_frame=90_000, drop_frame=rate.numerator == 30000
+    )
+    for number in range(chance.randint(0, 12)):
+        ref = chance.choice(refs)
+        start = chance.randint(0, ref.frame_count - 2)
+        source = FrameRange(start=start, stop=chance.randint(start + 1, ref.frame_count))
+        take = TakeRef(name="t1", folder="takes/t1", frames=FrameRange(start=0, stop=5), rating=3, note="best")
+        takes = (take,) if chance.random() < 0.4 else ()
+        clip = Clip(id=f"c{number}", media=ref, source=source, record_in=0, link=f"l{number}", takes=takes)
+        clip = replace(clip, enabled=chance.random() < 0.9, name=chance.choice(["", "Mid shot"]))
+        clip = replace(clip, active_take="t1" if takes and chance.random() < 0.5 else None)
+        placed = [("v1", clip), ("a1", replace(clip, id=f"c{number}s", takes=(), active_take=None))]
+        timeline = scene.overwrite(timeline, placed, chance.randint(0, 200))
+    timeline = scene.set_marker(timeline, Marker(frame=chance.randint(0, 99), name="ü", note="n", colour="GREEN"))
+    timeline = scene.switch_track(timeline, "v2", "hidden", chance.random() < 0.5)
+    return with_extra(replace(project, timeline=timeline), "review", {"seen": [seed % 7], "ok": True})
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_saving_and_opening_is_the_identity(seed: int) -> None:
+    project = random_project(seed)
+    text = json.dumps(to_otio(project), ensure_ascii=False)
+    again, notes = from_otio(parse(text, "p"), "p")
+    assert again == project
+    assert notes == []
+
+
+def test_a_project_of_schema_1_is_migrated() -> None:
+    project = random_project(3)
+    document = to_otio(project)
+    document["metadata"]["julnet"] |= {"schema_version": 1, "extras": {"review": {"seen": [3], "ok": True}}}
+    assert from_otio(document, "old")[0] == project
+
+
+def test_opentimelineio_itself_reads_what_is_saved(tmp_path: Path) -> None:
+    otio = pytest.importorskip("opentimelineio")
+    project = random_project(7)
+    storage.save(project, tmp_path / "p.julnet")
+    read = otio.adapters.read_from_file(str(tmp_path / "p.julnet" / "timeline.otio"))
+    assert [track.name for track in read.tracks] == [track.name for track in project.timeline.tracks]
+    for ours, theirs in zip(project.timeline.tracks, read.tracks, strict=True):
+        clips = [child for child in theirs if isinstance(child, otio.schema.Clip)]
+        starts = [round(clip.range_in_parent().start_time.value) for clip in clips]
+        assert starts == [clip.record_in for clip in ours.clips]
+    again, _ = from_otio(parse(otio.adapters.write_to_string(read, "otio_json"), "p"), "p")
+    assert again == project
+
+
+def test_an_autosave_comes_back_after_a_crash_and_goes_with_a_save(tmp_path: Path) -> None:
+    folder, saved = tmp_path / "p.julnet", random_project(1)
+    storage.save(saved, folder)
+    edited = replace(saved, name="edited")
+    storage.autosave(edited, folder)
+    opened = storage.load(folder)
+    assert (opened.project, opened.recovered) == (edited, True)
+    storage.save(edited, folder)
+    assert not storage.load(folder).recovered
+    assert sorted(path.name for path in folder.iterdir()) == ["timeline.otio"]
+
+
+def test_a_damaged_autosave_does_not_take_the_project_with_it(tmp_path: Path) -> None:
+    folder, saved = tmp_path / "p.julnet", random_project(1)
+    storage.save(saved, folder)
+    (folder / "autosave.otio").write_text('{"OTIO_SCHEMA": "Timel')
+    opened = storage.load(folder)
+    assert opened.project == saved
+    assert "autosave could not be read" in opened.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "damaged"),
+        ("not json", "damaged"),
+        ("[]", "no OTIO_SCHEMA"),
+        ('{"OTIO_SCHEMA": "Clip.1"}', "holds a Clip and no timeline"),
+        ('{"OTIO_SCHEMA": "Timeline.1", "tracks": {"children": 5}}', "damaged"),
+        ('{"OTIO_SCHEMA": "Timeline.1", "tracks": 7}', "damaged"),
+        (
+            json.dumps({"OTIO_SCHEMA": "Timeline.1", "metadata": {"julnet": {"schema_version": SCHEMA_VERSION + 1}}}),
+            "newer JULNet",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "timeline.otio").write_text(text)
+    with pytest.raises(ProjectError, match=says) as caught:
+        storage.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_file_with_bytes_knocked_out_loads_or_says_so(seed: int) -> None:
+    chance = random.Random(seed)
+    text = list(json.dumps(to_otio(random_project(seed % 50))))
+    for _ in range(chance.randint(1, 4)):
+        place = chance.randrange(len(text))
+        text[place : place + chance.randint(0, 30)] = chance.choice(["", "9", "null", '"', "-1", "1e999", "{}"])
+    try:
+        from_otio(parse("".join(text), "p"), "p")
+    except ProjectError as exc:
+        assert "\n" not in str(exc)  # noqa: PT017 - either way is right
+
+
+def test_a_full_disk_leaves_the_last_save_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, saved = tmp_path / "p.julnet", random_project(1)
+    storage.save(saved, folder)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ProjectError, match="the disk is full"):
+        storage.save(replace(saved, name="new"), folder)
+    monkeypatch.undo()
+    assert storage.load(folder).project == saved
+    assert [path.name for path in folder.iterdir()] == ["timeline.otio"]
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ProjectError, match="save the project to another folder"):
+        storage.save(Project(), tmp_path / "file" / "p.julnet")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ProjectError, match="cannot be written"):
+        storage.save(Project(), tmp_path / "q.julnet")
+
+
+def test_paths_travel_with_the_project_and_moved_media_are_found_again(tmp_path: Path) -> None:
+    folder, media = tmp_path / "show" / "p.julnet", tmp_path / "show" / "media"
+    names = [storage.stored_path(media / name, folder) for name in ("a.mov", "sub/b.mov")]
+    assert names == ["../media/a.mov", "../media/sub/b.mov"]
+    assert storage.stored_path(folder / "takes" / "t", folder) == "takes/t"
+    assert storage.absolute_path(names[0], folder) == media / "a.mov"
+    items = [BinItem(id=n, media=MediaRef(path=n, frame_count=9, rate=Fraction(25))) for n in names]
+    project = add_item(add_item(Project(), items[0]), items[1])
+    assert storage.missing(project, folder) == names
+    new = tmp_path / "elsewhere"
+    (new / "sub").mkdir(parents=True)
+    (new / "a.mov").touch()
+    (new / "sub" / "b.mov").touch()
+    moved = relink(project, storage.found_again(names, {names[0]: new / "a.mov"}, folder))
+    assert storage.missing(moved, folder) == []
+
+
+def test_a_project_saved_elsewhere_still_finds_its_media(tmp_path: Path) -> None:
+    first, second = tmp_path / "show" / "p.julnet", tmp_path / "show" / "deep" / "q.julnet"
+    item = BinItem(id="m", media=MediaRef(path="../a.mov", frame_count=9, rate=Fraction(25)))
+    moved = storage.moved_to(add_item(Project(), item), first, second)
+    assert storage.absolute_path(moved.media[0].media.path, second) == tmp_path / "show" / "a.mov"
+
+
+def test_a_lock_of_the_living_holds_and_one_of_the_dead_does_not(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(str(os.getppid()))
+    assert storage.lock(tmp_path) == os.getppid()
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    (tmp_path / "lock").write_text(dead.stdout.decode())
+    assert storage.lock(tmp_path) is None
+    assert storage.lock(tmp_path) is None
+    storage.unlock(tmp_path)
+    assert not (tmp_path / "lock").exists()
+
+
+# Documents of other programs
+
+
+def t(value: float, rate: float = 24) -> dict[str, Any]:
+    return {"OTIO_SCHEMA": "RationalTime.1", "rate": rate, "value": value}
+
+
+def span(start: float, length: float, rate: float = 24) -> dict[str, Any]:
+    return {"OTIO_SCHEMA": "TimeRange.1", "start_time": t(start, rate), "duration": t(length, rate)}
+
+
+def external(url: str, start: float = 0, length: float = 100, rate: float = 24) -> dict[str, Any]:
+    return {"OTIO_SCHEMA": "ExternalReference.1", "target_url": url, "available_range": span(start, length, rate)}
+
+
+def shot(name: str, start: float, length: float, **more: Any) -> dict[str, Any]:
+    return {
+        "OTIO_SCHEMA": "Clip.1",
+        "name": name,
+        "source_range": span(start, length),
+        "media_reference": external(f"file:///media/{name}%20a.mov"),
+        **more,
+    }
+
+
+def gap(length: float) -> dict[str, Any]:
+    return {"OTIO_SCHEMA": "Gap.1", "source_range": span(0, length)}
+
+
+def track(*children: dict[str, Any], kind: str = "Video", **more: Any) -> dict[str, Any]:
+    return {"OTIO_SCHEMA": "Track.1", "name": "T", "kind": kind, "children": list(children), **more}
+
+
+def read(*tracks: dict[str, Any]) -> tuple[list[tuple[str, int, int, int]], list[str]]:
+    document = {
+        "OTIO_SCHEMA": "Timeline.1",
+        "name": "x",
+        "tracks": {"OTIO_SCHEMA": "Stack.1", "children": list(tracks)},
+    }
+    project, notes = from_otio(document, "x.otio")
+    clips = project.timeline.tracks[0].clips
+    return [(c.title, c.record_in, c.source.start, len(c.source)) for c in clips], notes
+
+
+def test_old_clips_gaps_and_file_urls_are_read() -> None:
+    clips, notes = read(track(shot("a", 10, 20), gap(5), shot("b", 0, 10)))
+    assert clips == [("a", 0, 10, 20), ("b", 25, 0, 10)]
+    assert notes == []
+    document = {"OTIO_SCHEMA": "Stack.1", "children": [track(shot("a", 10, 20))]}
+    project, _ = from_otio(document, "x.otio")
+    assert project.media[0].media.path == "/media/a a.mov"
+    assert {found.kind for found in project.timeline.tracks} == {"video", "audio"}
+
+
+def test_media_on_their_own_timecode_are_counted_from_their_first_frame() -> None:
+    clips, notes = read(track(shot("a", 86410, 20, media_reference=external("a.mov", 86400, 100))))
+    assert clips == [("a", 0, 10, 20)]
+    assert notes == []
+
+
+def test_transitions_speeds_effects_and_unknown_things_are_said() -> None:
+    transition = {"OTIO_SCHEMA": "Transition.1", "name": "", "transition_type": "SMPTE_Dissolve"}
+    warp = {"OTIO_SCHEMA": "LinearTimeWarp.1", "time_scalar": 2.0}
+    blur = {"OTIO_SCHEMA": "Effect.1", "effect_name": "Blur"}
+    clips, notes = read(
+        track(shot("a", 0, 10, effects=[warp, blur]), transition, shot("b", 0, 10), {"OTIO_SCHEMA": "Doodle.7"}),
+        track(kind="Subtitle"),
+    )
+    assert [name for name, *_ in clips] == ["a", "b"]
+    joined = " | ".join(notes)
+    for words in ("SMPTE_Dissolve", "2.0 times its speed", "Blur", "Doodle", "Subtitle"):
+        assert words in joined
+
+
+def test_a_nested_sequence_is_laid_flat_where_it_has_one_track_and_is_a_gap_where_it_has_more() -> None:
+    flat = {"OTIO_SCHEMA": "Stack.1", "name": "N", "children": [track(shot("a", 0, 10), shot("b", 5, 10))]}
+    clips, notes = read(track({**flat, "source_range": span(5, 10)}, shot("c", 0, 5)))
+    assert clips == [("a", 0, 5, 5), ("b", 5, 5, 5), ("c", 10, 0, 5)]
+    assert notes == ['the nested sequence "N" is laid out flat']
+    deep = {"OTIO_SCHEMA": "Stack.1", "name": "D", "children": [track(shot("a", 0, 10)), track(shot("b", 0, 12))]}
+    clips, notes = read(track(deep, shot("c", 0, 5)))
+    assert clips == [("c", 12, 0, 5)]
+    assert "2 tracks: a gap" in notes[0]
+
+
+def test_missing_references_stay_as_clips_that_can_be_relinked() -> None:
+    nothing = {"OTIO_SCHEMA": "MissingReference.1"}
+    clips, notes = read(track(shot("lost", 30, 10, media_reference=nothing), shot("bars", 0, 5, media_reference=None)))
+    assert [(name, at, length) for name, at, _, length in clips] == [("lost", 0, 10), ("bars", 10, 5)]
+    assert 'the media of the clip "lost" is missing: relink it' in notes
+    clips, notes = read(track({"OTIO_SCHEMA": "Clip.2", "name": "empty", "media_references": {}}))
+    assert clips == []
+    assert "is left out" in notes[0]
+
+
+def test_other_rates_are_counted_at_the_timeline_s() -> None:
+    media = external("ntsc.mov", 0, 300, 29.97)
+    clips, _ = read(track(shot("a", 0, 24), shot("b", 0, 0, source_range=span(30, 60, 29.97), media_reference=media)))
+    assert clips[1][1:] == (24, 24, 48)
+
+
+def test_ranges_outside_the_media_are_moved_inside_and_said() -> None:
+    clips, notes = read(track(shot("a", 95, 10), shot("b", 0, 140)))
+    assert clips == [("a", 0, 90, 10), ("b", 10, 0, 100)]
+    assert len(notes) == 2
+
+
+def test_markers_of_clips_come_along_at_their_place() -> None:
+    marker = {"OTIO_SCHEMA": "Marker.2", "name": "m", "color": "GREEN", "marked_range": span(12, 1), "comment": "here"}
+    document = {
+        "OTIO_SCHEMA": "Timeline.1", "tracks": {"children": [track(gap(5), shot("a", 10, 20, markers=[marker]))]},
+    }  # fmt: skip
+    project, _ = from_otio(document, "x")
+    assert project.timeline.markers == (Marker(frame=7, name="m", note="here", colour="GREEN"),)
+
+
+def test_a_track_is_cut_to_its_own_range_and_empty_ones_stay() -> None:
+    clips, _ = read(track(shot("a", 0, 20), source_range=span(5, 10)))
+    assert clips == [("a", 0, 5, 10)]
+    assert read(track())[0] == []
