@@ -23,6 +23,8 @@ from julnet_plugin.model.lips import MIRROR, LipBasis, closed_shape, inner_gap
 from trainer.config import DataSettings
 from trainer.dataset import Clip, DatasetError, decode_crop
 
+_RATE = 25.0  #: pictures a second of targets in a row
+_OFF_S, _TRIES = 0.03, 8  #: how far one may be from its moment, and how often another start is tried
 MIN_FRAMES = 20  #: a clip with fewer is passed over: its references would be its targets
 
 
@@ -229,9 +231,23 @@ def draw_references(
 
 
 def _near(times_s: NDArray[np.float64], s: DataSettings, rng: np.random.Generator) -> NDArray[np.int64]:
+    if s.in_row:
+        return _in_row(times_s, s.frames, rng)
     centre = times_s[rng.integers(len(times_s))]
     near = np.flatnonzero(np.abs(times_s - centre) <= s.spread_s / 2)
     return np.asarray(rng.choice(near, s.frames, replace=len(near) < s.frames), np.int64)
+
+
+def _in_row(times_s: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Frames nearest to so many moments a twenty-fifth of a second apart, from a random one on."""
+    length = (count - 1) / _RATE
+    starts = np.flatnonzero(times_s <= times_s[-1] - length + 0.5 / _RATE)
+    for _ in range(_TRIES):
+        wanted = times_s[starts[rng.integers(len(starts))] if len(starts) else 0] + np.arange(count) / _RATE
+        near = np.abs(times_s[None] - wanted[:, None]).argmin(axis=1)
+        if np.abs(times_s[near] - wanted).max() < _OFF_S:  # no gap in between
+            break
+    return np.asarray(near, np.int64)
 
 
 def _pool(

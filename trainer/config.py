@@ -34,6 +34,29 @@ class LipTraining:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SyncTraining:
+    """How SyncNet is taught."""
+
+    clips: int = 8  #: clips in a batch: each other's wrong sound
+    moments: int = 8  #: moments of each clip: each other's moved sound
+    apart_s: float = 0.16  #: moments of one clip further apart than this are wrong for each other
+    lips: float = 1.0  #: weight of telling the lip shape, which landmarks know
+    jitter: float = 0.2  #: strength of brightness, contrast and channel-gain changes, the same for a whole clip
+    shift: float = 0.06  #: how far pictures move, in parts of their size
+    feature_noise: float = 0.1  #: standard deviation of noise on the audio features
+    choose: float = 0.1  #: share of the speakers to learn from that chooses the best weights instead
+
+    def __post_init__(self) -> None:
+        _within("sync.clips", self.clips, 2, 4096)
+        _within("sync.moments", self.moments, 1, 4096)
+        _within("sync.apart_s", self.apart_s, 0, 60)
+        _within("sync.choose", self.choose, 0, 0.5)
+        for name in ("lips", "feature_noise", "jitter"):
+            _within(f"sync.{name}", getattr(self, name), 0, 1e3)
+        _within("sync.shift", self.shift, 0, 0.3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
     """How batches are drawn."""
 
@@ -48,10 +71,15 @@ class DataSettings:
     jitter: float = 0.1  #: strength of brightness, contrast and channel-gain changes, the same for a whole clip
     min_mouth_px: float = 60.0  #: frames with a smaller mouth are left out
     full_size: bool = False  #: train at the plate's crop size instead of the trunk's; only clips stored at it
+    mouth: int = 0  #: side of the mouth square in the crops, such as 64, 128, 256; 0 = what the network is built for
+    in_row: bool = False  #: the targets of one clip follow each other at 25 a second, as the clip stage needs them
     decoded_gb: float = 6.0  #: so many gigabytes of crops stay decoded in memory; others are decoded when drawn
 
     def __post_init__(self) -> None:
         _within("data.clips", self.clips, 1, 4096)
+        if self.mouth % 32 or not 0 <= self.mouth <= 1024:
+            msg = f"data.mouth is {self.mouth}, but a multiple of 32 up to 1024 is needed, or 0"
+            raise SettingsError(msg, key="data.mouth")
         _within("data.frames", self.frames, 1, 1024)
         for name in ("teacher", "silence", "jitter", "narrow"):
             _within(f"data.{name}", getattr(self, name), 0, 1)
@@ -67,17 +95,33 @@ class LossSettings:
     uncertainty: float = 1.0  #: λ1, L_un1 + L_un2
     matching: float = 1.0  #: L_un2 within L_un; 0 leaves it out
     error_head: float = 1.0  #: supervision of the predicted error map
-    adversarial: float = 0.0  #: λ2
+    adversarial: float = 0.0  #: λ2, by a judge of pictures
+    adversarial_clip: float = 0.0  #: the same by a judge of pictures in a row; needs data.in_row
+    discriminator: str = "light"  #: size of the judges: light, or dinet
+    sync: float = 0.0  #: λ4; needs data.in_row, 5 frames and loss.syncnet
+    syncnet: str = ""  #: SyncNet weights for it; not those that score the result
     perceptual: float = 5.0  #: λ3
     perceptual_full_every: int = 3  #: the perceptual loss sees full size every so many steps, half size always
     perceptual_network: str = ""  #: a VGG-19 file, or "filterbank"; empty = what this machine has
     bins: int = 11
 
     def __post_init__(self) -> None:
-        for name in ("pixel", "uncertainty", "matching", "error_head", "adversarial", "perceptual"):
+        for name in (
+            "pixel",
+            "uncertainty",
+            "matching",
+            "error_head",
+            "adversarial",
+            "adversarial_clip",
+            "sync",
+            "perceptual",
+        ):
             _within(f"loss.{name}", getattr(self, name), 0, 1e6)
         _within("loss.perceptual_full_every", self.perceptual_full_every, 1, 1_000_000)
         _within("loss.bins", self.bins, 3, 1000)
+        if self.discriminator not in ("light", "dinet"):
+            msg = f"loss.discriminator is {self.discriminator!r}, but light or dinet is needed"
+            raise SettingsError(msg, key="loss.discriminator")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +150,8 @@ class TrainSettings:
 
     architecture: str = "rt"
     minutes: float = 60.0  #: time budget; 0 = none. The learning rate falls over it
+    accumulate: int = 1  #: batches that make one step; several processes share them
+    compile: bool = False  #: let torch.compile fuse the network; pays on a GPU, after a minute of compiling
     max_steps: int = 0  #: step budget; 0 = none. With steps alone a run is repeatable, time being no part of it
     save_every_s: float = 300.0
     log_every: int = 20  #: steps
@@ -124,6 +170,7 @@ class TrainSettings:
         _within("train.minutes", self.minutes, 0, 1e6)
         _within("train.max_steps", self.max_steps, 0, 1e12)
         _within("train.save_every_s", self.save_every_s, 0, 1e6)
+        _within("train.accumulate", self.accumulate, 1, 4096)
         _within("train.log_every", self.log_every, 1, 1_000_000)
         _within("train.threads", self.threads, 1, 1024)
         _within("train.validate_every", self.validate_every, 0, 1e9)
@@ -131,6 +178,12 @@ class TrainSettings:
         if self.precision not in ("auto", "float32", "bfloat16"):
             msg = f"train.precision is {self.precision!r}, but one of auto, float32, bfloat16 is needed"
             raise SettingsError(msg, key="train.precision")
+        if (self.loss.adversarial_clip > 0 or self.loss.sync > 0) and not self.data.in_row:
+            msg = "loss.sync and loss.adversarial_clip judge pictures in a row; set data.in_row = true beside them"
+            raise SettingsError(msg, key="data.in_row")
+        if self.loss.sync > 0 and not self.loss.syncnet:
+            msg = "loss.sync needs a judge; give its weights as loss.syncnet, or set loss.sync = 0"
+            raise SettingsError(msg, key="loss.syncnet")
         if not self.minutes and not self.max_steps:
             msg = "a run without an end was asked for: give train.minutes, train.max_steps, or both"
             raise SettingsError(msg, key="train.minutes")

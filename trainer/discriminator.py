@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DINET_WIDTHS = (128, 256, 256, 256)
 #: For a CPU: 0.17 M parameters, 3.6 GFLOPs at 416x320; the receptive field is the same 53 pixels.
 LIGHT_WIDTHS = (32, 64, 64, 64)
+PATCH_PX = 53  #: side of the patch that one score is about; a smaller picture cannot be judged
 
 
 class PatchDiscriminator(nn.Module):

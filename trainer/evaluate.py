@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from julnet_plugin.errors import CheckpointError, InputError
 from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint, read_info
 from julnet_plugin.model.engine import Engine, load_engine
+from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.rt import RtGenerator
 from julnet_plugin.model.syncnet import SyncNet
 from trainer.dataset import ClipHeader, read_header
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SHIPPED_SYNCNET = Path(__file__).parent / "weights" / "syncnet.safetensors"
+
 
 def evaluate_model(args: Namespace) -> tuple[Table, list[Path]]:
     """Reconstruction and dubbing of a model on prepared clips.
@@ -66,7 +70,7 @@ def evaluate_model(args: Namespace) -> tuple[Table, list[Path]]:
     check_features(engine, headers)
     features = args.manager.audio_features(engine.info.audio_feature)
     silence = silent_features(features)
-    judges = load_judges(args)
+    judges = load_judges(args, engine.info.audio_feature)
     methods = [EngineMethod(engine), *_rivals(args, engine, silence)]
     protocol = Protocol(gap_s=args.gap, seconds=args.seconds)
     results = reconstruct(paths, methods, judges, protocol, args.console.progress)
@@ -92,6 +96,52 @@ def evaluate_model(args: Namespace) -> tuple[Table, list[Path]]:
     return report, write_report(args.output, report, results.examples)
 
 
+def evaluate_syncnet(args: Namespace) -> tuple[Table, list[Path]]:
+    """How well a SyncNet tells true sound from moved sound; arguments and result as for `evaluate_model`."""
+    from trainer.dataset import read_clip
+    from trainer.syncnet.accuracy import sync_accuracy
+    from trainer.syncnet.views import views_of
+
+    path = find_model(args.model)
+    info, network = load_syncnet(path)
+    paths = find_clips(args.data, args.split)
+    views = []
+    for number, clip_path in enumerate(paths):
+        header = read_header(clip_path)
+        if header.features != info.audio_feature:
+            msg = f"{header.name} was prepared with {header.features!r} and {path} hears {info.audio_feature!r}"
+            raise InputError(msg + "; prepare the footage again with those")
+        if (view := views_of(read_clip(clip_path), network)) is not None:
+            views.append(view)
+        args.console.progress("evaluate", number + 1, len(paths))
+    found = sync_accuracy(network, views)
+    if found is None:
+        msg = f"none of {len(paths)} clips is long enough for a question over one second; give clips of two seconds"
+        raise InputError(msg)
+    report: Table = {
+        "julnet": julnet_plugin.__version__,
+        "title": "Evaluation of a SyncNet",
+        "about": {
+            "model": str(args.model),
+            "taught on": info.data or "unknown",
+            "clips": f"{found.clips} of {len(found.per_speaker)} speakers",
+        },
+        "info": asdict(info),
+        "sync": found.to_json(),
+        "sync_table": found.text(),
+        "headline": {"accuracy_10_frames_over_1_s": round(found.headline, 4)},
+    }
+    return report, write_report(args.output, report)
+
+
+def is_syncnet(model: str) -> bool:
+    """Whether a weights file holds a SyncNet; what is wrong with it, if something is, is said when it is loaded."""
+    try:
+        return read_info(find_model(model)).kind == "syncnet"
+    except CheckpointError:
+        return False
+
+
 def evaluate_movie(args: Namespace) -> tuple[Table, list[Path]]:
     """Any movie against its truth, its plate or both; arguments and result as for `evaluate_model`."""
     tracker = args.manager.face_tracker("mediapipe")
@@ -104,7 +154,7 @@ def evaluate_movie(args: Namespace) -> tuple[Table, list[Path]]:
     }
     if args.truth is not None:
         judges = load_judges(args)
-        features = None if judges.syncnet is None else _features_of(args.syncnet, args.manager)
+        features = None if judges.syncnet is None else _features_of(args.syncnet or find_syncnet(), args.manager)
         scores = score_movie(args.movie, args.truth, judges, tracker, features, args.console.progress)
         whole = float(np.mean(scores.frames["frame.psnr"]))
         known = {
@@ -129,8 +179,9 @@ def evaluate_movie(args: Namespace) -> tuple[Table, list[Path]]:
     return report, write_report(args.output, report)
 
 
-def _features_of(syncnet: Path, manager: Manager) -> AudioFeatures:
+def _features_of(syncnet: Path | None, manager: Manager) -> AudioFeatures:
     """The audio features that a SyncNet was trained with."""
+    assert syncnet is not None  # there is a judge
     features: AudioFeatures = manager.audio_features(read_info(syncnet).audio_feature)
     return features
 
@@ -178,16 +229,18 @@ def silent_features(features: AudioFeatures) -> NDArray[np.float32]:
     return np.asarray(silent[len(silent) // 2], np.float32)
 
 
-def load_judges(args: Namespace) -> Judges:
-    """The networks that score; openly named substitutes where weights are missing."""
+def load_judges(args: Namespace, features: str = "") -> Judges:
+    """The networks that score; openly named substitutes where weights are missing.
+
+    Args:
+        args: of the verb.
+        features: audio features that clips were prepared with; "" where sound is still to be described.
+
+    Raises:
+        InputError: the SyncNet that was given hears other features.
+    """
     distance = load_distance(args.lpips_backbone, args.lpips_heads, args.vgg19)
-    syncnet = None
-    if args.syncnet is not None:
-        info, network = load_checkpoint(args.syncnet)
-        if not isinstance(network, SyncNet):
-            msg = f"{args.syncnet} holds a {info.kind}, and --syncnet needs a SyncNet's weights"
-            raise CheckpointError(msg, args.syncnet)
-        syncnet = network
+    syncnet = _judging_syncnet(args.syncnet, features)
     return Judges(
         distance=distance,
         describer=load_describer(args.inception, distance.name),
@@ -196,12 +249,47 @@ def load_judges(args: Namespace) -> Judges:
     )
 
 
+def find_syncnet() -> Path | None:
+    """The SyncNet that judges unless another is given: of `JULNET_SYNCNET`, or the one that comes with the trainer."""
+    named = os.environ.get("JULNET_SYNCNET")
+    if named:
+        return Path(named)
+    return SHIPPED_SYNCNET if SHIPPED_SYNCNET.is_file() else None
+
+
+def _judging_syncnet(given: Path | None, features: str) -> SyncNet | None:
+    path = given or find_syncnet()
+    if path is None:
+        return None
+    info, network = load_syncnet(path)
+    if features and info.audio_feature != features:
+        msg = f"{path} hears {info.audio_feature!r} and the clips were prepared with {features!r}"
+        if given is not None:
+            raise InputError(msg + "; give a SyncNet that was trained with those")
+        log.warning("%s: sync is not scored", msg)
+        return None
+    return network
+
+
+def load_syncnet(path: Path) -> tuple[CheckpointInfo, SyncNet]:
+    """A SyncNet and its header.
+
+    Raises:
+        CheckpointError: there is none in the file.
+    """
+    info, network = load_checkpoint(path)
+    if not isinstance(network, SyncNet):
+        msg = f"{path} holds a {info.kind}, and --syncnet needs a SyncNet's weights"
+        raise CheckpointError(msg, path)
+    return info, network
+
+
 def judge_names(judges: Judges) -> dict[str, str]:
     """What scored, for the head of a report."""
     return {
         "picture distance": f"{judges.distance.name} ({judges.distance.network.name})",
         "Fréchet distance": judges.describer.name,
-        "LSE": "by the given SyncNet" if judges.syncnet is not None else "not scored: no --syncnet",
+        "LSE": "by a SyncNet of ours" if judges.syncnet is not None else "not scored: no --syncnet",
         "identity": "a proxy by material, no face recogniser",
     }
 

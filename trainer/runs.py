@@ -27,15 +27,17 @@ from julnet_plugin.matte.calibration import fit_calibration
 from julnet_plugin.model.checkpoint import save_checkpoint
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
+from trainer.claim import claim_run
 from trainer.corpus import Corpus, read_corpus
-from trainer.dataset import Clip, DatasetError
+from trainer.dataset import Clip
 from trainer.distances import load_distance
 from trainer.lipshape import fit_lip_basis, out_of_fold_codes
-from trainer.recipe import Recipe, differing
-from trainer.records import digest, read_json, write_json
+from trainer.recipe import Recipe
+from trainer.records import digest
 from trainer.stages import Codes, named, train_stages
 from trainer.step import LipPainter
 from trainer.teacher import LipTeacher
+from trainer.team import Team
 from trainer.validate import Scores, score_network
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from julnet_plugin.model.lips import LipBasis
     from julnet_plugin.types import ProgressFn
 
-MODEL, RECIPE = "model.safetensors", "recipe.json"
+MODEL = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ def train_run(
     manager: Manager,
     *,
     resume: bool = False,
+    team: Team | None = None,
     progress: ProgressFn | None = None,
 ) -> Trained:
     """Train a model from a dataset; every phase that an earlier run finished is kept.
@@ -72,6 +75,7 @@ def train_run(
         recipe: everything that decides it.
         manager: gives audio features and architectures.
         resume: continue the run in `run`; without it the folder must not hold one.
+        team: of processes that share the work; only the first one writes and scores.
         progress: `progress(stage, done, total)`.
 
     Raises:
@@ -80,14 +84,19 @@ def train_run(
         ModelError: the weights diverged; the last good state is on disk.
         RedubCancelled: from `progress`; `resume` goes on.
     """
+    team = team or Team()
     torch.set_num_threads(recipe.train.threads)
     corpus = read_corpus(dataset)
-    _claim(run, recipe, corpus, resume)
     network = new_network(recipe, corpus, manager)
-    basis, codes = _taught(run, network, recipe, corpus, progress)
+    with team.one_after_the_first():
+        claim_run(run, recipe, corpus, resume or not team.leads)
+        basis, codes = _taught(run, network, recipe, corpus, progress)
     quiet = silent_features(manager, corpus.features)
-    size, step = train_stages(network, corpus, basis, codes, recipe, run, quiet, progress)
-    return _publish(run, network.cpu().eval(), recipe, corpus, size, step, progress)
+    size, step = train_stages(network, corpus, basis, codes, recipe, run, quiet, progress, team)
+    if team.leads:
+        done = _publish(run, network.cpu().eval(), recipe, corpus, size, step, progress)
+    team.wait()
+    return done if team.leads else Trained(model=run / MODEL, step=step, scores=None)
 
 
 def new_network(recipe: Recipe, corpus: Corpus, manager: Manager) -> Generator:
@@ -130,27 +139,6 @@ def describe_weights(
         interval_factors={} if fitted is None else fitted.named_factors,
         **known,
     )
-
-
-def _claim(run: Path, recipe: Recipe, corpus: Corpus, resume: bool) -> None:
-    """Make the run folder this run's, or refuse."""
-    known = read_json(run / RECIPE)
-    if known and not resume:
-        msg = f"{run} holds a run already; continue it with --resume, or give another folder"
-        raise SettingsError(msg, key="output")
-    if known:
-        changed = differing(known["recipe"], recipe.to_json())
-        if changed:
-            msg = (
-                f"the run in {run} was started with another {changed[0]}; resume it with the same recipe, "
-                "or start a new one in another folder"
-            )
-            raise SettingsError(msg, key=changed[0])
-        if known["corpus"] != corpus.key:
-            msg = f"the dataset changed since the run in {run} was started; start a new run in another folder"
-            raise DatasetError(msg, run)
-    run.mkdir(parents=True, exist_ok=True)
-    write_json(run / RECIPE, {"recipe": recipe.to_json(), "corpus": corpus.key, "data": corpus.describe()})
 
 
 def _taught(

@@ -1,26 +1,34 @@
-"""One training step: render, weigh the losses (Eq. 14), step the generator and, where there is one, its judge."""
+"""One training step: render, weigh the losses (Eq. 14), step the generator and, where there are some, its judges."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from typing import Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from julnet_plugin.model.generator import Generator, GeneratorOutput
+from julnet_plugin.model.syncnet import SyncNet
 from trainer.batches import Batch
+from trainer.board import NoBoard
 from trainer.config import LossSettings, OptimSettings, TrainSettings
-from trainer.discriminator import PatchDiscriminator
+from trainer.discriminator import DINET_WIDTHS, PATCH_PX, ClipDiscriminator, PatchDiscriminator
+from trainer.loop import Drawn, descend, finite_mean
 from trainer.losses import (
     distribution_matching,
     error_head_loss,
     error_map,
+    lip_sync_loss,
     lsgan_discriminator_loss,
     lsgan_generator_loss,
     uncertainty_nll,
 )
-from trainer.perceptual import FeatureNetwork, perceptual_loss
+from trainer.perceptual import FeatureNetwork, perceptual_loss, to_device
+from trainer.state import Companions
+from trainer.team import Team
+
+_WIDTHS = (32, 64, 128, 128)  #: of the judges, light enough for a CPU
 
 Terms = dict[str, Tensor]
 
@@ -37,19 +45,45 @@ class LipPainter(Protocol):
 
 
 class Adversary:
-    """The patch discriminator and its optimiser, stepped alternately with the generator (Eq. 10 and 11)."""
+    """The judges of the adversarial loss and their optimiser (Eq. 10 and 11): of a picture, and of a few in a row.
 
-    def __init__(self, rate: float) -> None:
-        self.net = PatchDiscriminator(3, (32, 64, 128, 128))
+    Both networks are judged by their state before the step, so that a step comes out the same however its batches are
+    shared among processes.
+    """
+
+    def __init__(self, settings: LossSettings, rate: float, frames: int) -> None:
+        widths = DINET_WIDTHS if settings.discriminator == "dinet" else _WIDTHS
+        judges: dict[str, nn.Module] = {}
+        if settings.adversarial > 0:
+            judges["picture"] = PatchDiscriminator(3, widths)
+        if settings.adversarial_clip > 0:
+            judges["clip"] = ClipDiscriminator(frames, widths)
+        self.net, self._frames = nn.ModuleDict(judges), frames
         self.optimiser = torch.optim.Adam(self.net.parameters(), rate, betas=(0.5, 0.999))
 
-    def step(self, fake: Tensor, real: Tensor) -> Tensor:
-        """One discriminator step on detached pictures; returns L_D."""
-        loss = lsgan_discriminator_loss(self.net(real), self.net(fake.detach()))
-        self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimiser.step()
+    def learn(self, fake: Tensor, real: Tensor, share: float) -> Tensor:
+        """Add L_D's gradient on detached pictures; returns L_D, the mean over the judges."""
+        losses = [
+            lsgan_discriminator_loss(judge(self._seen(name, real)), judge(self._seen(name, fake.detach())))
+            for name, judge in self.net.items()
+        ]
+        loss = torch.stack(losses).mean()
+        (torch.stack(losses).sum() * share).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def judge(self, fake: Tensor) -> Terms:
+        """L_G by each judge, with gradient to the pictures only."""
+        names = {"picture": "adversarial", "clip": "adversarial_clip"}
+        self.net.requires_grad_(False)
+        try:
+            return {
+                names[name]: lsgan_generator_loss(judge(self._seen(name, fake))) for name, judge in self.net.items()
+            }
+        finally:
+            self.net.requires_grad_(True)
+
+    def _seen(self, name: str, pictures: Tensor) -> Tensor:
+        return pictures.reshape(-1, self._frames, *pictures.shape[1:]) if name == "clip" else pictures
 
 
 def trained_parameters(net: Generator) -> list[nn.Parameter]:
@@ -115,6 +149,8 @@ def total_loss(terms: Terms, settings: LossSettings) -> Tensor:
         "matching": settings.uncertainty * settings.matching,
         "error_head": settings.error_head,
         "adversarial": settings.adversarial,
+        "adversarial_clip": settings.adversarial_clip,
+        "sync": settings.sync,
         "perceptual": settings.perceptual,
     }
     return torch.stack([weights[name] * value for name, value in terms.items()]).sum()
@@ -126,55 +162,107 @@ def lip_box(batch: Batch) -> tuple[slice, slice]:
     return slice(round(92 * k), round(188 * k)), slice(round(24 * k), round(136 * k))
 
 
-def train_step(
-    net: Generator,
-    batch: Batch,
-    network: FeatureNetwork | None,
-    adversary: Adversary | None,
-    settings: TrainSettings,
-    optimiser: torch.optim.Optimizer,
-    step: int,
-    half: bool = False,
-) -> tuple[dict[str, float], GeneratorOutput]:
-    """One step of the generator, and of the discriminator where there is one.
+def judged_box(batch: Batch) -> tuple[slice, slice]:
+    """What the judges of the adversarial loss see: the lips, or all of a crop so small that no patch fits them."""
+    rows, columns = lip_box(batch)
+    if rows.stop - rows.start >= PATCH_PX:
+        return rows, columns
+    return slice(0, batch.target.shape[-2]), slice(0, batch.target.shape[-1])
+
+
+def sync_scores(syncnet: SyncNet, image: Tensor, batch: Batch) -> Tensor:
+    """What a frozen SyncNet makes of a batch of clips, (G,): each clip's middle frames with the sound around them."""
+    clips = len(batch.refs)
+    frames = len(image) // clips
+    wanted = syncnet.config.frames
+    first = (frames - wanted) // 2
+    views = syncnet.mouth_view(image.reshape(clips, frames, *image.shape[1:]))[:, first : first + wanted]
+    sound = batch.audio.reshape(clips, frames, *batch.audio.shape[1:])[:, first + wanted // 2]
+    return syncnet(views, sound)  # type: ignore[no-any-return]
+
+
+class GeneratorLesson:
+    """One step of the generator, and of its judges where there are some; satisfies `trainer.loop.Lesson`.
 
     Args:
-        net: in train mode, on the batch's device.
-        batch: what to learn from.
+        net: the generator.
         network: for the perceptual loss, or None.
-        adversary: for the adversarial loss, or None.
         settings: of the run.
-        optimiser: of `net`.
-        step: counted from 0.
-        half: render in bfloat16; losses stay in float32.
-
-    Returns:
-        The unweighted terms, and what was rendered. Where the gradient was not finite the weights were left alone and
-        there is a term "skipped".
-
-    Raises:
-        FloatingPointError: the loss is not finite; the weights were not touched.
+        syncnet: for the lip-sync loss, or None; it is frozen.
     """
-    with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=half):
-        rendered = render(net, batch)
-    output = GeneratorOutput(*(x.float() for x in rendered))
-    full = step % settings.loss.perceptual_full_every == 0
-    terms = generator_losses(output, batch, settings.loss, network, full)
-    judged: Terms = {}
-    if adversary is not None:
-        rows, columns = lip_box(batch)
-        fake, real = output.image[..., rows, columns], batch.target[..., rows, columns]
-        judged["discriminator"] = adversary.step(fake, real)
-        terms["adversarial"] = lsgan_generator_loss(adversary.net(fake))
-    loss = total_loss(terms, settings.loss)
-    values = {name: float(value.detach()) for name, value in (terms | judged).items()}
-    if not math.isfinite(total := float(loss.detach())):
-        msg = f"the loss became {total} at step {step}: {', '.join(f'{k} {v:g}' for k, v in values.items())}"
-        raise FloatingPointError(msg)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    norm = nn.utils.clip_grad_norm_(trained_parameters(net), settings.optim.clip_norm)
-    if not torch.isfinite(norm):
-        return values | {"skipped": 1.0}, output
-    optimiser.step()
-    return values, output
+
+    def __init__(
+        self, net: Generator, network: FeatureNetwork | None, settings: TrainSettings, syncnet: SyncNet | None = None
+    ) -> None:
+        self.net, self._network, self._settings = net, network, settings
+        self._syncnet = None if syncnet is None else syncnet.eval().requires_grad_(False)
+        self.optimiser = generator_optimiser(net, settings.optim)
+        loss = settings.loss
+        self._adversary: Adversary | None = None
+        self.companions: Companions = {}
+        if loss.adversarial > 0 or loss.adversarial_clip > 0:
+            torch.manual_seed(settings.seed)
+            self._adversary = Adversary(loss, settings.optim.learning_rate, settings.data.frames)
+            self.companions = {"adversary": (self._adversary.net, self._adversary.optimiser)}
+        self._render = torch.compile(render) if settings.compile else render
+        self._half = False
+        self._last: tuple[Batch, GeneratorOutput] | None = None
+
+    def to(self, device: torch.device, half: bool) -> None:
+        """See `Lesson`."""
+        self._half = half
+        self.net.to(device)
+        if self._network is not None:
+            self._network = to_device(self._network, device)
+        for module in (self._syncnet, None if self._adversary is None else self._adversary.net):
+            if module is not None:
+                module.to(device)
+
+    def step(self, drawn: Sequence[Drawn], step: int, team: Team) -> dict[str, float]:
+        """See `Lesson`."""
+        settings, adversary = self._settings, self._adversary
+        self.optimiser.zero_grad(set_to_none=True)
+        if adversary is not None:
+            adversary.optimiser.zero_grad(set_to_none=True)
+        share = 1.0 / (len(drawn) * team.size)
+        summed: Terms = {}
+        for batch, seed in drawn:
+            torch.manual_seed(seed)
+            terms = self._learn(batch, step, share)
+            summed = {name: value.detach() * share + summed.get(name, 0) for name, value in terms.items()}
+        values = finite_mean(summed, team, step)
+        team.average_buffers(self.net)
+        stepped = descend(trained_parameters(self.net), self.optimiser, team, settings.optim.clip_norm)
+        if adversary is not None:
+            judges = list(adversary.net.parameters())
+            team.sum_gradients(judges)
+            if all(p.grad is None or bool(torch.isfinite(p.grad).all()) for p in judges):
+                adversary.optimiser.step()
+        return values if stepped else values | {"skipped": 1.0}
+
+    def show(self, board: NoBoard, step: int) -> None:
+        """See `Lesson`."""
+        if self._last is not None:
+            board.pictures(step, *self._last)
+
+    def _learn(self, batch: Batch, step: int, share: float) -> Terms:
+        """Add the gradients of one batch; returns its terms and their total."""
+        loss = self._settings.loss
+        with torch.autocast(batch.target.device.type, torch.bfloat16, enabled=self._half):
+            rendered = self._render(self.net, batch)
+        output = GeneratorOutput(*(x.float() for x in rendered))
+        full = step % loss.perceptual_full_every == 0
+        terms = generator_losses(output, batch, loss, self._network, full)
+        judged: Terms = {}
+        if self._adversary is not None:
+            rows, columns = judged_box(batch)
+            fake, real = output.image[..., rows, columns], batch.target[..., rows, columns]
+            judged["discriminator"] = self._adversary.learn(fake, real, share)
+            terms |= self._adversary.judge(fake)
+        if self._syncnet is not None and loss.sync > 0:
+            terms["sync"] = lip_sync_loss(sync_scores(self._syncnet, output.image, batch))
+        total = total_loss(terms, loss)
+        if bool(torch.isfinite(total)):  # else nothing may be added: `finite_mean` ends the run
+            (total * share).backward()  # type: ignore[no-untyped-call]
+        self._last = (batch, GeneratorOutput(*(x.detach() for x in output)))
+        return terms | judged | {"total": total}

@@ -30,6 +30,7 @@ class SyncNetConfig:
     frames: int = FRAMES
     width: int = 32  #: channels after the first convolution
     embedding: int = 256  #: length of both embeddings
+    dropout: float = 0.0  #: while training
 
     def __post_init__(self) -> None:
         if any(edge < 16 or edge % 16 for edge in self.image_size):
@@ -38,6 +39,9 @@ class SyncNetConfig:
         sizes = (self.audio_size, self.audio_window, self.frames, self.width, self.embedding)
         if not all(1 <= size <= 4096 for size in sizes):
             msg = "every size of a SyncNet must lie in 1..4096"
+            raise ValueError(msg)
+        if not 0 <= self.dropout < 1:
+            msg = f"dropout must lie in 0..1, got {self.dropout:g}"
             raise ValueError(msg)
 
 
@@ -68,17 +72,18 @@ class SyncNet(nn.Module):
         self.config = config
         self.crop_size, self.audio_size, self.audio_window = config.image_size, config.audio_size, config.audio_window
         C, E = config.width, config.embedding
+        seen = 4 * C * (config.image_size[0] // 16) * (config.image_size[1] // 16)
         self.visual_encoder = nn.Sequential(
             _Conv(3 * config.frames, C, stride=2),
             _Conv(C, 2 * C, stride=2), _Conv(2 * C, 2 * C),
             _Conv(2 * C, 4 * C, stride=2), _Conv(4 * C, 4 * C),
             _Conv(4 * C, 4 * C, stride=2),
-            nn.Flatten(), nn.Linear(4 * C * (config.image_size[0] // 16) * (config.image_size[1] // 16), E),
+            nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(seen, E),
         )  # fmt: skip
         self.audio_encoder = nn.Sequential(
-            _Conv(config.audio_size, 4 * C, dims=1), _Conv(4 * C, 4 * C, dims=1),
-            _Conv(4 * C, 4 * C, stride=2, dims=1), _Conv(4 * C, 4 * C, stride=2, dims=1),
-            nn.Flatten(), nn.Linear(4 * C * -(-config.audio_window // 4), E),
+            _Conv(config.audio_size, 4 * C, dims=1), nn.Dropout(config.dropout), _Conv(4 * C, 4 * C, dims=1),
+            _Conv(4 * C, 4 * C, stride=2, dims=1), nn.Dropout(config.dropout), _Conv(4 * C, 4 * C, stride=2, dims=1),
+            nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(4 * C * -(-config.audio_window // 4), E),
         )  # fmt: skip
         self.log_temperature = nn.Parameter(torch.tensor(math.log(0.07)))  #: of the contrastive loss
 

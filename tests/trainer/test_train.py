@@ -17,15 +17,18 @@ from julnet_plugin.errors import RedubCancelled, SettingsError
 from julnet_plugin.model.generator import Generator, GeneratorOutput
 from julnet_plugin.model.rt import RtConfig, RtGenerator
 from julnet_plugin.model.wav2lip import Wav2LipConfig, Wav2LipGenerator
-from trainer import train as loop
+from trainer import loop
 from trainer.batches import Batches
 from trainer.config import DataSettings, LossSettings, OptimSettings, TrainSettings
 from trainer.dataset import Clip
 from trainer.lipshape import fit_lip_basis
+from trainer.loop import STATE, Drawn, learning_rate_at, share_spent
 from trainer.perceptual import load_perceptual_network
-from trainer.step import generator_optimiser, render, train_step, trained_parameters
+from trainer.state import read_average
+from trainer.step import GeneratorLesson, render, trained_parameters
 from trainer.teacher import LipTeacher
-from trainer.train import STATE, learning_rate_at, share_spent, train
+from trainer.team import Team
+from trainer.train import train
 
 MakeClip = Callable[..., Clip]
 STEPS = 4
@@ -102,7 +105,7 @@ def test_a_cancelled_run_keeps_every_step_it_did(batches: Batches, tmp_path: Pat
     lazy = replace(SETTINGS, save_every_s=1e6, loss=LossSettings(perceptual=0))
     with pytest.raises(RedubCancelled):
         train(network(), batches, None, lazy, tmp_path, progress=killer(2, RedubCancelled))
-    facts, _ = loop.read_average(tmp_path / STATE)
+    facts, _ = read_average(tmp_path / STATE)
     assert facts["step"] == 2
 
 
@@ -125,8 +128,7 @@ def test_time_counts_only_where_there_is_a_time_budget() -> None:
 def test_what_has_been_taught_on_landmarks_is_left_alone(clips: list[Clip], batches: Batches) -> None:
     net = network()
     before = {name: value.clone() for name, value in net.named_parameters()}
-    optimiser = generator_optimiser(net, SETTINGS.optim)
-    train_step(net.train(), batches.draw(0), None, None, SETTINGS, optimiser, 0)
+    GeneratorLesson(net.train(), None, SETTINGS).step([Drawn(batches.draw(0), 1)], 0, Team())
     moved = {name for name, value in net.named_parameters() if not torch.equal(value, before[name])}
     assert moved
     assert not any(name.startswith("audio_encoder.") for name in moved)
@@ -134,10 +136,8 @@ def test_what_has_been_taught_on_landmarks_is_left_alone(clips: list[Clip], batc
 
 def test_a_network_that_is_told_no_lip_shapes_learns_from_sound(batches: Batches) -> None:
     net = Wav2LipGenerator(Wav2LipConfig(width=4, audio_channels=8, n_refs=2))
-    optimiser = generator_optimiser(net, SETTINGS.optim)
-    terms, output = train_step(net.train(), batches.draw(0), None, None, SETTINGS, optimiser, 0)
+    terms = GeneratorLesson(net.train(), None, SETTINGS).step([Drawn(batches.draw(0), 1)], 0, Team())
     assert len(trained_parameters(net)) == len(list(net.parameters()))
-    assert output.image.shape == batches.draw(0).target.shape
     assert all(math.isfinite(value) for value in terms.values())
     assert all(p.grad is not None for p in net.speech_encoder.parameters())
 
@@ -178,8 +178,7 @@ def test_one_gradient_that_is_not_finite_costs_a_step_and_ten_in_a_row_the_run(
 ) -> None:
     plain = replace(SETTINGS, max_steps=50, loss=LossSettings(perceptual=0))
     net = Diverging(gradient=math.inf)
-    optimiser = generator_optimiser(net, plain.optim)
-    terms, _ = train_step(net.train(), batches.draw(0), None, None, plain, optimiser, 0)
+    terms = GeneratorLesson(net.train(), None, plain).step([Drawn(batches.draw(0), 1)], 0, Team())
     assert terms["skipped"] == 1
     assert float(net.grey.detach()) == 0.5
     with pytest.raises(FloatingPointError, match="last 10 steps"):

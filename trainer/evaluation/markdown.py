@@ -59,6 +59,8 @@ def markdown(report: Table, pictures: Sequence[str] = ()) -> str:
         lines += _dubbing(report["dubbing"]["summary"])
     if report.get("following"):
         lines += _following(report["following"])
+    if report.get("sync_table"):
+        lines += ["## True sound or moved sound", "", "```", report["sync_table"], "```", ""]
     if report.get("skipped"):
         lines += ["## Not scored", "", *(f"- {name}: {why}" for name, why in report["skipped"].items()), ""]
     lines += [f"![{Path(name).stem}]({name})\n" for name in pictures]
@@ -93,6 +95,12 @@ def _methods(methods: Table, judges: Table) -> list[str]:
         ]
         if parts:
             lines.append(f"- {first_name} minus {name}, clip by clip: {'; '.join(parts)}")
+    known = first["scores"].get("truth_sync_accuracy")
+    if known and _known(known["mean"]):
+        lines.append(
+            f"- the SyncNet tells the truth's own sound from sound 10 frames off in {percent(known['mean'], 1)} of "
+            "one-second windows (guessing: 50 %); judge LSE by it accordingly"
+        )
     found = first["population"].get("identity_proxy_found")
     if found is not None:
         lines.append(

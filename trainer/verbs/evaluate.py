@@ -37,7 +37,9 @@ class Evaluate:
             "--versus", action="append", default=[], metavar="MODEL", help="another model; may be repeated"
         )
         judges = parser.add_argument_group("who judges (without these, openly named substitutes)")
-        judges.add_argument("--syncnet", type=Path, metavar="FILE", help="SyncNet weights, for LSE-D and LSE-C")
+        judges.add_argument(
+            "--syncnet", type=Path, metavar="FILE", help="SyncNet weights, for LSE-D and LSE-C; also JULNET_SYNCNET"
+        )
         judges.add_argument("--vgg19", metavar="FILE", help="VGG-19 weights; also JULNET_VGG19 or torch's cache")
         judges.add_argument("--lpips-backbone", type=Path, metavar="FILE", help="torchvision's VGG-16 or AlexNet")
         judges.add_argument("--lpips-heads", type=Path, metavar="FILE", help="LPIPS heads v0.1 that belong to it")
@@ -55,10 +57,15 @@ class Evaluate:
     def run(self, args: argparse.Namespace) -> int:
         """Score, write the report and say where it is."""
         _check(args)
-        from trainer.evaluate import evaluate_model, evaluate_movie
+        from trainer.evaluate import evaluate_model, evaluate_movie, evaluate_syncnet, is_syncnet
 
         with args.console.cancellable():
-            report, files = evaluate_movie(args) if args.movie else evaluate_model(args)
+            if args.movie:
+                report, files = evaluate_movie(args)
+            elif is_syncnet(args.model):
+                report, files = evaluate_syncnet(args)
+            else:
+                report, files = evaluate_model(args)
         args.console.result(
             {"report": str(files[0]), "files": [str(f) for f in files], "headline": report["headline"]},
             files[1].read_text("utf-8"),

@@ -10,6 +10,9 @@ from julnet_plugin.errors import RedubCancelled
 if TYPE_CHECKING:
     import argparse
 
+    from trainer.recipe import Recipe
+    from trainer.team import Team
+
 
 class Train:
     """Train a model from prepared footage."""
@@ -21,38 +24,58 @@ class Train:
         """Declare the options."""
         parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder that `julnet prepare` wrote")
         parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run")
-        parser.add_argument("--recipe", default="rt", metavar="NAME|FILE", help="rt, paper, wav2lip, or a TOML file")
+        parser.add_argument(
+            "--recipe", default="rt", metavar="NAME|FILE", help="rt, paper, wav2lip, syncnet, or a TOML file"
+        )
         parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
         add_training_options(parser)
 
     def run(self, args: argparse.Namespace) -> int:
-        """Train, and say where the model is and what it scores."""
+        """Train, and say where the model is and what it scores; as one of several processes under `torchrun`."""
         from trainer.threads import calm_threads
 
         calm_threads(args.threads)
         from trainer.recipe import load_recipe
-        from trainer.runs import train_run
+        from trainer.team import joined_team
 
         recipe = load_recipe(args.recipe, overrides_from(args))
-        try:
-            with args.console.cancellable():
-                done = train_run(
-                    args.dataset,
-                    args.output,
-                    recipe,
-                    args.manager,
-                    resume=args.resume,
-                    progress=args.console.progress,
-                )
-        except RedubCancelled as exc:
-            msg = f"stopped; the same command with --resume goes on in {args.output}"
-            raise RedubCancelled(msg) from exc
-        scores = done.scores.to_json() if done.scores is not None else {}
-        shown = ", ".join(f"{name} {value:g}" for name, value in scores.items())
-        on = f"held-out speakers: {shown}" if shown else "not scored: the dataset holds out no speaker"
-        values = {"model": str(done.model), "steps": done.step, "scores": scores}
-        args.console.result(values, f"{done.step} steps\n{on}\nmodel  {done.model}")
+        learnt = _train_syncnet if recipe.train.architecture == "syncnet" else _train_generator
+        with joined_team(recipe.train.device) as team:
+            try:
+                with args.console.cancellable():
+                    values, text = learnt(args, recipe, team)
+            except RedubCancelled as exc:
+                msg = f"stopped; the same command with --resume goes on in {args.output}"
+                raise RedubCancelled(msg) from exc
+            if team.leads:
+                args.console.result(values, text)
         return 0
+
+
+def _train_generator(args: argparse.Namespace, recipe: Recipe, team: Team) -> tuple[dict[str, object], str]:
+    from trainer.runs import train_run
+
+    progress = args.console.progress if team.leads else None
+    done = train_run(args.dataset, args.output, recipe, args.manager, resume=args.resume, team=team, progress=progress)
+    scores = done.scores.to_json() if done.scores is not None else {}
+    shown = ", ".join(f"{name} {value:g}" for name, value in scores.items())
+    on = f"held-out speakers: {shown}" if shown else "not scored: the dataset holds out no speaker"
+    values = {"model": str(done.model), "steps": done.step, "scores": scores}
+    return values, f"{done.step} steps\n{on}\nmodel  {done.model}"
+
+
+def _train_syncnet(args: argparse.Namespace, recipe: Recipe, team: Team) -> tuple[dict[str, object], str]:
+    from trainer.syncnet.run import train_syncnet
+
+    progress = args.console.progress if team.leads else None
+    done = train_syncnet(
+        args.dataset, args.output, recipe, args.manager, resume=args.resume, team=team, progress=progress
+    )
+    on = "not scored: the dataset holds out no speaker with clips of two seconds"
+    if done.accuracy is not None:
+        on = f"on held-out speakers\n{done.accuracy.text()}"
+    values = {"model": str(done.model), "steps": done.step, "scores": done.scores()}
+    return values, f"{done.step} steps\n{on}\nmodel  {done.model}"
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
