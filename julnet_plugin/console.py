@@ -91,12 +91,20 @@ class Console:
         Raises:
             RedubCancelled: the user asked to stop.
         """
-        if self._cancelled:
-            message = "stopped"
-            raise RedubCancelled(message)
+        self.check_cancelled()
         if self._meter is None:
             self._meter = _Events(self) if self.as_json else _bar_or_lines(self)
         self._meter.show(stage, done, total)
+
+    def check_cancelled(self) -> None:
+        """Stop here if the user asked to.
+
+        Raises:
+            RedubCancelled: they did.
+        """
+        if self._cancelled:
+            message = "stopped"
+            raise RedubCancelled(message)
 
     @property
     def terminal(self) -> TextIO | None:

@@ -11,10 +11,12 @@ from julnet_plugin import hookimpl
 from julnet_plugin.verbs.comp import Comp
 from julnet_plugin.verbs.demo import Demo
 from julnet_plugin.verbs.doctor import Doctor
+from julnet_plugin.verbs.farm import Farm
 from julnet_plugin.verbs.matte import Matte
 from julnet_plugin.verbs.plugins import Plugins
 from julnet_plugin.verbs.probe import Probe
 from julnet_plugin.verbs.redub import Redub
+from julnet_plugin.verbs.submit import Submit
 from julnet_plugin.verbs.worker import Worker
 
 if TYPE_CHECKING:
@@ -26,4 +28,4 @@ if TYPE_CHECKING:
 @hookimpl
 def julnet_cli_verbs() -> Sequence[CliVerb]:
     """Contribute the built-in verbs."""
-    return [Redub(), Demo(), Probe(), Matte(), Comp(), Doctor(), Plugins(), Worker()]
+    return [Redub(), Demo(), Probe(), Matte(), Comp(), Doctor(), Plugins(), Worker(), Submit(), Farm()]
