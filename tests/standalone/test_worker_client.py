@@ -6,6 +6,7 @@ import ast
 import os
 import queue
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,4 +149,42 @@ def test_closing_ends_a_worker_that_does_not_listen(scripted: Make) -> None:
 
 
 def test_old_python_understands_the_client() -> None:
-    ast.parse(Path(worker_client.__file__).read_text("utf-8"), feature_version=(3, 9))
+    ast.parse(Path(worker_client.__file__).read_text("utf-8"), feature_version=(3, 7))
+
+
+def test_asking_never_waits_for_the_worker(scripted: Make) -> None:
+    client, answers = scripted("time.sleep(600)\n"), Answers()
+    began = time.monotonic()
+    for _ in range(3):
+        client.request("redub", answers, padding="x" * 100_000)  # more than a pipe holds
+    client.cancel(1)
+    assert time.monotonic() - began < 0.2
+    client.close(0.2)
+    assert [answers.last()["type"] for _ in range(3)] == [worker_client.WORKER_DIED] * 3
+
+
+def test_a_worker_that_does_not_get_ready_is_ended(tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text("import time\ntime.sleep(600)\n")
+    client, answers = WorkerClient([sys.executable, "-S", "-E", str(script)], start_s=0.3), Answers()
+    client.request("ping", answers)
+    assert "did not get ready for 0 s and was ended" in answers.last()["message"]
+    client.close()
+
+
+def test_a_silent_worker_that_answers_is_left_alone_and_one_that_does_not_is_ended(tmp_path: Path) -> None:
+    script = tmp_path / "worker.py"
+    script.write_text(
+        READY + "job = json.loads(sys.stdin.readline())['id']\n"
+        "for _ in range(4):\n"  # longer than it may be silent
+        "    asked = json.loads(sys.stdin.readline())\n"
+        "    print(json.dumps({'event': 'result', 'id': asked['id'], 'pong': True}), flush=True)\n"
+        "print(json.dumps({'event': 'progress', 'id': job}), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    client = WorkerClient([sys.executable, "-S", "-E", str(script)], silence_s=1.5)
+    answers = Answers()
+    client.request("redub", answers)
+    assert answers.next()["event"] == "progress"
+    assert "said nothing for 2 s and was ended" in answers.last()["message"]
+    client.close()
