@@ -198,7 +198,7 @@ def _value(value: Knob) -> str:
         return str(value)
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return f"{value:.9g}"
     escaped = value
     for character in '\\"[${}':  # the backslash first
