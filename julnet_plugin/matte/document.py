@@ -25,7 +25,7 @@ from julnet_plugin.matte.settings import (
 from julnet_plugin.matte.strokes import Stroke, read_stroke
 
 SCHEMA = "julnet.matte"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.\d{1,4})?")
 
 

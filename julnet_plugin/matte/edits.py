@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from julnet_plugin.errors import SettingsError
 from julnet_plugin.matte.document import MatteDocument
 from julnet_plugin.matte.keyframes import Key
-from julnet_plugin.matte.settings import FrameHold
+from julnet_plugin.matte.settings import DriveMode, DriveRange, FrameHold, Levels
 from julnet_plugin.matte.strokes import Shape, Stroke
 
 
@@ -107,6 +107,36 @@ def remove_key(document: MatteDocument, name: str, frame: int) -> MatteDocument:
 def hold_frame(document: MatteDocument, source: int, start: int, stop: int) -> MatteDocument:
     """Hold the automatic matte of one frame over start ≤ f < stop."""
     return replace(document, holds=(*document.holds, FrameHold(start=start, stop=stop, source=source)))
+
+
+def set_levels(document: MatteDocument, levels: Levels) -> MatteDocument:
+    """Take low and high from the parameters, or from each shot's own σ."""
+    return replace(document, settings=replace(document.settings, levels=levels))
+
+
+def move_key(document: MatteDocument, name: str, frame: int, key: Key) -> MatteDocument:
+    """Put a keyframe elsewhere: another frame, value or interpolation; one that is there already goes."""
+    return set_key(remove_key(document, name, frame) if frame != key.frame else document, name, key)
+
+
+def decide(
+    document: MatteDocument, start: int, stop: int, mode: DriveMode, reference_frame: int | None = None
+) -> MatteDocument:
+    """Say what happens on a stretch: "flag" accepts the picture as it is, the others hold the plate or a reference."""
+    document = undecide(document, start, stop)
+    chosen = DriveRange(start=start, stop=stop, mode=mode, reference_frame=reference_frame)
+    return replace(document, drive=replace(document.drive, ranges=(*document.drive.ranges, chosen)))
+
+
+def undecide(document: MatteDocument, start: int, stop: int) -> MatteDocument:
+    """Take back what was said of exactly this stretch."""
+    kept = tuple(r for r in document.drive.ranges if (r.start, r.stop) != (start, stop))
+    return replace(document, drive=replace(document.drive, ranges=kept))
+
+
+def decision_of(document: MatteDocument, start: int, stop: int) -> DriveRange | None:
+    """What was said of exactly this stretch; None where nothing was."""
+    return next((r for r in reversed(document.drive.ranges) if (r.start, r.stop) == (start, stop)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

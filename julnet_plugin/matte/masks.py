@@ -20,7 +20,9 @@ Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 
-def stroke_mask(points: Float64, size_px: float, hardness: float, window: Rect, width: int) -> Float32:
+def stroke_mask(
+    points: Float64, size_px: float, hardness: float, window: Rect, width: int, *, filled: bool = False
+) -> Float32:
     """A stroke's own mask in [0, 1] inside a window: the strongest of its round dabs and of the lines between them.
 
     Points do not build up on one another, so their order and the window change nothing.
@@ -31,9 +33,13 @@ def stroke_mask(points: Float64, size_px: float, hardness: float, window: Rect, 
         hardness: share of the radius that is fully painted; the rest falls off smoothly, over a pixel at least.
         window: map pixels wanted.
         width: columns of the whole map.
+        filled: the points are the outline of an area, which is painted whole.
     """
     mask = np.zeros((window.height, window.width), np.float32)
-    _draw(mask, window, points, size_px, hardness, width)
+    outline = np.concatenate([points, points[:1]]) if filled else points
+    _draw(mask, window, outline, size_px, hardness, width)
+    if filled:
+        _fill(mask, window, points, width)
     return mask
 
 
@@ -76,7 +82,7 @@ class MaskCache:
             mask = (
                 np.zeros((0, 0), np.float32)
                 if rect is None
-                else stroke_mask(points, stroke.size_px, stroke.hardness, rect, shape[1])
+                else stroke_mask(points, stroke.size_px, stroke.hardness, rect, shape[1], filled=stroke.filled)
             )
             known = self._put(key, stroke, rect, mask)
         self._known.move_to_end(key)
@@ -87,7 +93,7 @@ class MaskCache:
 
         Args:
             old: a stroke with one shape.
-            new: the same stroke with more points at its end.
+            new: the same stroke with more points at its end; not a filled one, whose end moves its other side.
             frame: plate frame.
             shape: (h, w) of the map.
         """
@@ -124,6 +130,17 @@ def _draw(mask: Float32, window: Rect, points: Float64, size_px: float, hardness
         _stamp(mask, window, start, stop, hardness)
         if start[2] != stop[2]:  # a line that narrows quickly does not cover the dabs at its ends
             _stamp(mask, window, stop, stop, hardness)
+
+
+def _fill(mask: Float32, window: Rect, points: Float64, width: int) -> None:
+    """Paint what an outline holds, by the even-odd rule; an edge of a pixel lies under the line that is drawn on it."""
+    import cv2
+
+    k = width / CROP_W
+    corners = (points[:, :2] + 0.5) * k - 0.5 - (window.x0, window.y0)
+    inside = np.zeros(mask.shape, np.uint8)
+    cv2.fillPoly(inside, [np.round(corners * 16).astype(np.int32)], (1,), lineType=cv2.LINE_8, shift=4)
+    np.maximum(mask, inside, out=mask)
 
 
 def _stamp(mask: Float32, window: Rect, a: list[float], b: list[float], hardness: float) -> None:

@@ -177,8 +177,8 @@ def _shared(first: Sequence[Stroke], second: Sequence[Stroke]) -> int:
 
 
 def _common_points(old: Stroke, new: Stroke) -> int:
-    """How many first points a stroke that is being drawn keeps; 0 for any other edit."""
-    if len(old.shapes) != 1 or len(new.shapes) != 1 or replace(old, shapes=new.shapes) != new:
+    """How many first points a stroke that is being drawn keeps; 0 for any other edit, and for a lasso."""
+    if old.filled or len(old.shapes) != 1 or len(new.shapes) != 1 or replace(old, shapes=new.shapes) != new:
         return 0
     a, b = old.shapes[0].points, new.shapes[0].points
     count = min(len(a), len(b))

@@ -54,6 +54,7 @@ class Stroke:
     fade_in: int = 0  #: frames over which the stroke comes in after `start`
     fade_out: int = 0  #: frames over which it goes before `stop`
     clone_offset: int = 0  #: "clone": the matte comes from this many frames later (negative: earlier)
+    filled: bool = False  #: a lasso: what the closed outline holds is painted too, with the brush's edge around it
     extra: Mapping[str, Any] = field(default_factory=dict)  #: fields of a newer version, written back as they were
 
     def weight_at(self, frame: int) -> float:
@@ -90,6 +91,7 @@ class Stroke:
             "fade_in": self.fade_in,
             "fade_out": self.fade_out,
             "clone_offset": self.clone_offset,
+            "filled": self.filled,
             "shapes": [{"frame": s.frame, "points": [list(p) for p in s.points]} for s in self.shapes],
         }
 
@@ -115,6 +117,7 @@ def read_stroke(reader: Reader) -> Stroke:
         fade_in=max(reader.frame("fade_in", 0), 0),
         fade_out=max(reader.frame("fade_out", 0), 0),
         clone_offset=reader.frame("clone_offset", 0),
+        filled=reader.flag("filled", default=False),
     )
     object.__setattr__(stroke, "extra", reader.rest())
     return stroke

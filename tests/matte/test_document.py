@@ -40,6 +40,7 @@ def strokes(draw):
         fade_in=draw(st.integers(0, 9)),
         fade_out=draw(st.integers(0, 9)),
         clone_offset=draw(st.integers(-9, 9)),
+        filled=draw(st.booleans()),
     )
 
 
@@ -332,3 +333,24 @@ def test_drive_ranges_win_over_the_take_and_later_ones_over_earlier():
     assert [drive.at(f).mode for f in (9, 10, 20, 25, 30)] == [
         "flag", "hold_plate", "hold_reference", "hold_plate", "flag"]  # fmt: skip
     assert drive.at(22).reference_frame == 7
+
+
+def test_a_decision_about_a_stretch_replaces_the_last_one_and_can_be_taken_back():
+    document = edits.decide(MatteDocument(), 10, 20, "hold_plate")
+    document = edits.decide(document, 15, 30, "flag")
+    document = edits.decide(document, 10, 20, "hold_reference", reference_frame=4)
+    assert len(document.drive.ranges) == 2
+    assert document.drive.at(16).mode == "hold_reference"
+    found = edits.decision_of(document, 10, 20)
+    assert found is not None
+    assert (found.mode, found.reference_frame) == ("hold_reference", 4)
+    document = edits.undecide(document, 10, 20)
+    assert edits.decision_of(document, 10, 20) is None
+    assert document.drive.at(12).mode == "flag"
+
+
+def test_a_moved_key_leaves_nothing_behind():
+    document = edits.set_key(MatteDocument(), "low_cv", Key(frame=3, value=6))
+    document = edits.set_key(document, "low_cv", Key(frame=9, value=12))
+    document = edits.move_key(document, "low_cv", 3, Key(frame=9, value=7, interpolation="smooth"))
+    assert document.settings.curve("low_cv").keys == (Key(frame=9, value=7, interpolation="smooth"),)

@@ -77,6 +77,26 @@ def test_add_subtract_smooth_and_clone_do_what_they_say():
     assert cloned[0, 0] == noisy[0, 0]
 
 
+def test_a_lasso_paints_what_it_goes_round_and_no_more():
+    corners = [(60.0, 100.0, 1.0), (260.0, 100.0, 1.0), (260.0, 300.0, 1.0), (60.0, 300.0, 1.0)]
+    for size in (SIZE, (416, 320)):
+        k = size[1] / 320
+        mask = paint(np.zeros(size, np.float32), [stroke(corners, size_px=2, hardness=1, filled=True)], 0)
+        assert mask.sum() == pytest.approx((202 * k) ** 2, rel=0.03)
+        assert mask[round(200 * k), round(160 * k)] == 1
+        assert mask[round(80 * k), round(160 * k)] == 0
+        assert mask[round(200 * k), round(60 * k)] == 1  # the side from the last point back to the first
+
+
+def test_a_lasso_that_is_drawn_point_by_point_equals_the_whole_one():
+    corners = [(60.0, 100.0, 1.0), (260.0, 120.0, 1.0), (200.0, 300.0, 1.0), (90.0, 260.0, 1.0), (130.0, 180.0, 1.0)]
+    canvas = StrokeCanvas(base(), (), 0)
+    for count in range(1, len(corners) + 1):
+        canvas.update([stroke(corners[:count], filled=True, kind="subtract")])
+    whole = paint(base(), [stroke(corners, filled=True, kind="subtract")], 0)
+    np.testing.assert_array_equal(canvas.matte, whole)
+
+
 def test_a_clone_of_a_frame_without_a_matte_does_nothing():
     noisy = base()
     np.testing.assert_array_equal(paint(noisy, [stroke(kind="clone", clone_offset=-3)], 5, clone=lambda _: None), noisy)
