@@ -26,7 +26,7 @@ from julnet_plugin.pipeline.sheet import write_sheet
 from julnet_plugin.pipeline.staging import Staging
 from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.pipeline.workfolder import MANIFEST, locked, write_text
-from julnet_plugin.take import STROKES, frames_of, load_take
+from julnet_plugin.take import STROKES, frames_of, load_take, matte_document
 from julnet_plugin.types import DeliveryJob, Take
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _edited(
 
     take, manager = load_take(Path(take_dir)), manager or make_manager()
     with locked(take.path):
-        document = _document(take)
+        document = matte_document(take)
         document = document if change is None else change(document)
         with open_plate(_plate_of(take)) as plate, Staging(take.path) as staging:
             manifest = _derive(take, document, plate, staging, progress or _silent, manager, pictures=change is None)
@@ -175,17 +175,6 @@ def _derive(
     }
     write_sheet(staging.root / REPORT, maker(PatchMaker), manifest, stats, spans)
     return manifest
-
-
-def _document(take: Take) -> MatteDocument:
-    """What a person decided about the take so far; what its render was asked for where the file is gone."""
-    from julnet_plugin.config import load_settings
-
-    path = take.path / STROKES
-    if path.is_file():
-        return load_document(path)
-    settings = load_settings(take.manifest["job"]["settings"])
-    return MatteDocument(settings=settings.matte, drive=settings.drive)
 
 
 def _plate_of(take: Take) -> MediaInfo:

@@ -7,11 +7,14 @@ of a newer major version is refused.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from julnet_plugin.errors import TakeError
 from julnet_plugin.pipeline.workfolder import MANIFEST, read_json
 from julnet_plugin.types import FrameRange, Take
+
+if TYPE_CHECKING:
+    from julnet_plugin.matte.document import MatteDocument
 
 STROKES = "strokes.json"
 SCHEMA = "julnet.take"
@@ -39,6 +42,22 @@ def frames_of(take: Take) -> FrameRange:
     """The plate frames that a take holds."""
     start, stop = take.manifest["plate"]["frame_range"]
     return FrameRange(start=start, stop=stop)
+
+
+def matte_document(take: Take) -> MatteDocument:
+    """What a person decided about a take's matte so far; what its render was asked for where the file is gone.
+
+    Raises:
+        SettingsError: `strokes.json` is damaged.
+    """
+    from julnet_plugin.config import load_settings
+    from julnet_plugin.matte.document import MatteDocument, load_document
+
+    path = take.path / STROKES
+    if path.is_file():
+        return load_document(path)
+    settings = load_settings(take.manifest["job"]["settings"])
+    return MatteDocument(settings=settings.matte, drive=settings.drive)
 
 
 def _check(manifest: dict[str, Any], folder: Path) -> None:
