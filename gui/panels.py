@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 Area = Literal["left", "right", "bottom"]
 
 #: Modules with `PANELS` or `ACTIONS`. Panels of one area stand in this order; menus grow in this order.
-PARTS = ("gui.redub",)
+PARTS = (
+    "gui.redub",
+    "gui.matte.part",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

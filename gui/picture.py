@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
 
+GAIN = 4  #: of the difference picture: an error of 6 code values is easy to see
 OVERLAY = (255, 64, 32)  #: where the matte is white: a red that no face has
 WIPE_LINE = (245, 245, 245)
 
@@ -24,6 +25,28 @@ def wiped(left: Pixels, right: Pixels, share: float) -> Pixels:
     if 0 < column < width:
         mixed[:, column] = WIPE_LINE
     return mixed
+
+
+def side_by_side(left: Pixels, right: Pixels) -> Pixels:
+    """Two pictures of one size beside one another, a thin line between them.
+
+    Shape:
+        left, right: (H, W, 3).
+        return: (H, 2 W + 2, 3).
+    """
+    line = np.full((left.shape[0], 2, 3), 64, np.uint8)
+    return np.concatenate([left, line, right], axis=1)
+
+
+def difference(first: Pixels, second: Pixels) -> Pixels:
+    """How far two pictures differ, `GAIN` times enlarged; black where they are equal, bit for bit.
+
+    Shape:
+        first, second, return: (H, W, 3).
+    """
+    import cv2
+
+    return np.asarray(cv2.convertScaleAbs(cv2.absdiff(first, second), alpha=GAIN), np.uint8)
 
 
 def tinted(picture: Pixels, matte: Pixels, opacity: float) -> Pixels:

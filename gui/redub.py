@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QMessageBox
 from gui.actions import ActionSpec
 from gui.panels import PanelSpec
 from gui.widgets.redub_panel import RedubPanel
-from gui.widgets.review_list import ReviewList
 
 if TYPE_CHECKING:
     from gui.window import Window
@@ -50,17 +49,7 @@ class RedubDock(RedubPanel):
         self._window.open(folder)
 
 
-def review_list(window: Window) -> ReviewList:
-    """The stretches, connected to the playhead."""
-    panel = ReviewList()
-    panel.chosen.connect(window.go_to)
-    return panel
-
-
-PANELS = (
-    PanelSpec(name="redub", title="Re-dub", area="right", make=RedubDock, tip="What to re-dub with"),
-    PanelSpec(name="review", title="Worth a look", area="right", make=review_list, tip="Where a take is unsure"),
-)
+PANELS = (PanelSpec(name="redub", title="Re-dub", area="right", make=RedubDock, tip="What to re-dub with"),)
 
 ACTIONS = (
     ActionSpec(

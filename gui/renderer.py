@@ -10,11 +10,12 @@ from PySide6.QtGui import QImage
 
 from gui.background import sentence_of
 from gui.decoding import RandomAccess
-from gui.picture import Pixels, tinted, wiped
+from gui.picture import Pixels, difference, side_by_side, tinted, wiped
 from gui.session import Compare, Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from julnet_plugin.types import MediaInfo
 
@@ -39,6 +40,8 @@ class Renderer(QObject):
         #: Pictures that are not in a file (yet): "plate", "dub" or "matte" to a function that the renderer's thread
         #: asks first. It returns the picture of the session's frame, (H, W, 3) uint8, or None for what the file holds.
         self.sources: dict[str, Callable[[Session], Pixels | None]] = {}
+        #: The take whose matte a layer draws as it is being edited; that of other takes comes from their files.
+        self.live_matte: Path | None = None
         self._thread = threading.Thread(target=self._work, name="julnet-viewer", daemon=True)
         self._thread.start()
 
@@ -87,11 +90,14 @@ class Renderer(QObject):
             picture = self._read(session, "plate", session.plate, session.frame, space)
         else:
             picture = self._read(session, "dub", take.dub, index, space)
-        if session.compare is Compare.WIPE:
-            picture = wiped(self._read(session, "plate", session.plate, session.frame, space), picture, session.wipe)
-        if session.overlay and take.matte is not None:
+        if session.overlay and take.matte is not None and take.folder != self.live_matte:
             picture = tinted(picture, self._read(session, "matte", take.matte, index, None)[..., 0], session.opacity)
-        return picture
+        if session.compare in (Compare.PLATE, Compare.DUB):
+            return picture
+        plate = self._read(session, "plate", session.plate, session.frame, space)
+        if session.compare is Compare.WIPE:
+            return wiped(plate, picture, session.wipe)
+        return side_by_side(plate, picture) if session.compare is Compare.SPLIT else difference(plate, picture)
 
     def _read(self, session: Session, name: str, info: MediaInfo, index: int, space: str | None) -> Pixels:
         source = self.sources.get(name)

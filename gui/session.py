@@ -22,6 +22,8 @@ class Compare(enum.Enum):
     PLATE = "Plate"
     DUB = "Dub"
     WIPE = "Wipe"
+    SPLIT = "Plate | Dub"
+    DIFFERENCE = "Difference"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,10 +113,10 @@ def with_out_point(session: Session) -> Session:
 
 
 def toggled(session: Session, compare: Compare) -> Session:
-    """Look at this picture; a second time, go back: from the dub to the plate, from the wipe to the dub."""
+    """Look at this picture; a second time, go back: from the dub to the plate, from the others to the dub."""
     if session.compare is not compare:
         return replace(session, compare=compare)
-    return replace(session, compare=Compare.DUB if compare is Compare.WIPE else Compare.PLATE)
+    return replace(session, compare=Compare.PLATE if compare is Compare.DUB else Compare.DUB)
 
 
 def next_span(session: Session, step: Direction) -> Span | None:

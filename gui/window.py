@@ -266,6 +266,14 @@ class Window(QMainWindow):
         """Both, side by side in one picture."""
         self.set_session(sessions.toggled(self._session, Compare.WIPE))
 
+    def toggle_split(self) -> None:
+        """Both, beside one another."""
+        self.set_session(sessions.toggled(self._session, Compare.SPLIT))
+
+    def toggle_difference(self) -> None:
+        """What re-dubbing changed."""
+        self.set_session(sessions.toggled(self._session, Compare.DIFFERENCE))
+
     def toggle_overlay(self) -> None:
         """The uncertainty matte."""
         self.set_session(replace(self._session, overlay=not self._session.overlay))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -104,6 +105,8 @@ class MatteWork:
             calibrate=None if calibration is None else calibration.apply,
         )
         self._histograms: dict[int, NDArray[np.int64]] = {}
+        #: Held while the chain or one of its canvases works: they share what they keep.
+        self.lock = threading.RLock()
 
     def prepare(self, frame: int, document: MatteDocument, onion: int = 0) -> Prepared | None:
         """Derive one frame's matte; None where the frame passes through.
@@ -116,10 +119,14 @@ class MatteWork:
         Raises:
             TakeError: the take's data cannot be read.
         """
-        from julnet_plugin.face.crop import scaled
-
         if frame not in self.frames:
             return None
+        with self.lock:
+            return self._prepared(frame, document, onion)
+
+    def _prepared(self, frame: int, document: MatteDocument, onion: int) -> Prepared | None:
+        from julnet_plugin.face.crop import scaled
+
         if document is not self._chain.document:
             self._chain = self._chain.with_document(document)
         canvas, sigma = self._chain.canvas(frame), self._chain.expected_error(frame)
@@ -143,6 +150,10 @@ class MatteWork:
 
     def shot_histogram(self, frame: int) -> NDArray[np.int64]:
         """Expected errors over the frame's whole shot, from some of its frames."""
+        with self.lock:
+            return self._shot_histogram(frame)
+
+    def _shot_histogram(self, frame: int) -> NDArray[np.int64]:
         shot = self.data.shot(frame)
         if shot.start not in self._histograms:
             total = np.zeros(HISTOGRAM_BINS, np.int64)
@@ -157,6 +168,10 @@ class MatteWork:
     def automatic_levels(self, frame: int) -> tuple[float, float]:
         """(low_cv, high_cv) that suit the frame itself."""
         histogram = SigmaHistogram()
+        with self.lock:
+            return self._levels_of(frame, histogram)
+
+    def _levels_of(self, frame: int, histogram: SigmaHistogram) -> tuple[float, float]:
         sigma = self._chain.expected_error(frame) if frame in self.frames else None
         if sigma is not None:
             histogram.add(sigma, self.data.region(frame))

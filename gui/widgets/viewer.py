@@ -106,6 +106,10 @@ class Viewer(QWidget):
         inverse, possible = self._to_widget().inverted()
         return inverse.map(point) if possible else QPointF()
 
+    def update_at(self, rect: QRectF) -> None:
+        """Repaint what lies under a rectangle of picture pixels, and no more: painting does this a hundred times."""
+        self.update(self._to_widget().mapRect(rect).adjusted(-2, -2, 2, 2).toAlignedRect())
+
     def pixel_size(self) -> float:
         """Widget pixels that one picture row is high."""
         return self.picture_rect().height() / self._image.height() if self._image else 1.0

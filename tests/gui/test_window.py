@@ -165,7 +165,7 @@ def test_the_stretches_worth_a_look_are_listed_and_a_click_goes_there(
 ) -> None:
     window = opened(take)
     rows = window.panels["review"].list
-    assert [rows.item(row).text().splitlines()[0] for row in range(rows.count())] == ["Frame 6", "Frame 7"]
+    assert [rows.item(row).text().splitlines()[0] for row in range(rows.count())] == ["● Frame 6", "● Frame 7"]
     assert rows.currentRow() == -1
     at = rows.visualItemRect(rows.item(1)).center()
     QTest.mouseClick(rows.viewport(), Qt.MouseButton.LeftButton, pos=at)
