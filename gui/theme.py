@@ -37,6 +37,8 @@ QLineEdit:read-only {{ color: {QUIET.name()}; }}
 QPushButton, QToolButton {{
     background: {PANEL.lighter(125).name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 5px 12px;
 }}
+QToolButton#key {{ padding: 2px 0; min-width: 22px; border: none; background: transparent; }}
+QToolButton#key:checked {{ color: {WARM.name()}; background: transparent; }}
 QPushButton:hover, QToolButton:hover {{ background: {LINE.name()}; }}
 QPushButton:pressed, QToolButton:checked {{ background: {ACCENT.darker(150).name()}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {QUIET.darker(140).name()}; background: {PANEL.name()}; }}

@@ -170,7 +170,7 @@ class MattePanel(QWidget):
             known = PARAMETERS[name]
             decimals = 2 if known.high <= 1 else 1
             row = NumberRow(title, known.low, known.high, soft=soft, decimals=decimals, tip=known.help.capitalize())
-            key = QToolButton()
+            key = named(QToolButton(), "key")
             key.setText("◇")
             key.setCheckable(True)
             key.setAutoRaise(True)
