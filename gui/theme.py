@@ -40,7 +40,7 @@ QPushButton, QToolButton {{
 QToolButton#key {{ padding: 2px 0; min-width: 22px; border: none; background: transparent; }}
 QToolButton#key:checked {{ color: {WARM.name()}; background: transparent; }}
 QPushButton:hover, QToolButton:hover {{ background: {LINE.name()}; }}
-QPushButton:pressed, QToolButton:checked {{ background: {ACCENT.darker(150).name()}; }}
+QPushButton:pressed, QPushButton:checked, QToolButton:checked {{ background: {ACCENT.darker(150).name()}; }}
 QPushButton:disabled, QToolButton:disabled {{ color: {QUIET.darker(140).name()}; background: {PANEL.name()}; }}
 QPushButton#primary:enabled {{ background: {ACCENT.darker(130).name()}; border-color: {ACCENT.name()}; color: white; }}
 QPushButton#primary:enabled:hover {{ background: {ACCENT.darker(115).name()}; }}

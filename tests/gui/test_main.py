@@ -60,7 +60,7 @@ def test_the_page_of_keys_is_the_program_s() -> None:
 
 
 def test_this_qt_does_not_give_references_away(qapp: object) -> None:
-    """PySide6 6.12 loses a reference to None with each of these calls; a window makes millions, and Python 3.11 ends."""
+    """PySide6 6.12 loses a reference to None with each of these calls; a window makes millions; Python 3.11 ends."""
     from PySide6.QtGui import QImage
 
     picture = QImage(2, 2, QImage.Format.Format_RGB32)
