@@ -93,6 +93,7 @@ class LossSettings:
 
     pixel: float = 10.0  #: plain L1 in the mask, which gives the picture a floor that σ cannot talk away
     uncertainty: float = 1.0  #: λ1, L_un1 + L_un2
+    nll: float = 1.0  #: L_un1 within L_un; 0 leaves it out
     matching: float = 1.0  #: L_un2 within L_un; 0 leaves it out
     error_head: float = 1.0  #: supervision of the predicted error map
     adversarial: float = 0.0  #: λ2, by a judge of pictures
@@ -109,6 +110,7 @@ class LossSettings:
         for name in (
             "pixel",
             "uncertainty",
+            "nll",
             "matching",
             "error_head",
             "adversarial",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from julnet_plugin import hookimpl
+from trainer.verbs.ablate import Ablate
 from trainer.verbs.evaluate import Evaluate
 from trainer.verbs.export import Export
 from trainer.verbs.finetune import Finetune
@@ -20,4 +21,4 @@ if TYPE_CHECKING:
 @hookimpl
 def julnet_cli_verbs() -> Sequence[CliVerb]:
     """Contribute the trainer's verbs."""
-    return [Prepare(), Train(), Finetune(), Evaluate(), Export()]
+    return [Prepare(), Train(), Finetune(), Evaluate(), Ablate(), Export()]

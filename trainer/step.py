@@ -129,7 +129,7 @@ def generator_losses(
     weight = batch.mask / batch.mask.mean().clamp(min=1e-6)
     error = error_map(output.image, batch.target)
     terms = {"pixel": (error * weight).mean()}
-    if settings.uncertainty > 0:
+    if settings.uncertainty > 0 and settings.nll > 0:
         terms["uncertainty"] = uncertainty_nll(error, output.log_sigma, batch.mask)
     if settings.error_head > 0:
         terms["error_head"] = error_head_loss(output.error, error, batch.mask)
@@ -145,7 +145,7 @@ def total_loss(terms: Terms, settings: LossSettings) -> Tensor:
     """Eq. 14: the weighted sum."""
     weights = {
         "pixel": settings.pixel,
-        "uncertainty": settings.uncertainty,
+        "uncertainty": settings.uncertainty * settings.nll,
         "matching": settings.uncertainty * settings.matching,
         "error_head": settings.error_head,
         "adversarial": settings.adversarial,

@@ -35,7 +35,7 @@ def recipe_file(tmp_path: Path) -> Path:
 def test_every_recipe_that_comes_with_the_trainer_can_be_read(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.description
-    assert all(recipe.stage(k).minutes > 0 for k in range(len(recipe.stages)))
+    assert all(s.minutes > 0 or s.max_steps > 0 for s in map(recipe.stage, range(len(recipe.stages))))
 
 
 def test_stages_share_the_budget_and_change_only_what_they_name(recipe_file: Path) -> None:
