@@ -1,0 +1,256 @@
+"""The takes that a project holds, as values, and the XML that they are written as.
+
+Each take is a producer that carries its own story as JSON. For each track with takes there is a playlist of ours with
+those that are shown, as a track above, composited onto the clip's. All of it can be taken away and written again.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from host_adapters.mlt.project import ROLE, TAKE, Entry, Project
+from host_adapters.mlt.xmltext import Edits, Node, element, prop
+
+MARKS = "julnet:marks"
+_KEPT = re.compile(
+    r"(set\.)?(force_(colorspace|full_luma|fps|progressive|aspect_ratio)|color_(range|space)|rotate|autorotate)$"
+)
+_INTERNAL = "237"  #: Kdenlive's number for what it made itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldMatte:
+    """A take's matte in a project."""
+
+    alpha: str  #: pictures whose alpha is the matte
+    source: str  #: what they were made from
+    first_number: int
+    white_shows: str
+    enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldTake:
+    """A take in a project."""
+
+    order: int
+    clip_id: str
+    name: str
+    folder: str
+    picture: str
+    first: int  #: plate frame of its first picture
+    frames: int
+    active: bool
+    matte: HeldMatte | None = None
+
+    @property
+    def id(self) -> str:
+        """One of its kind in the project."""
+        return f"julnet_take_{self.order}"
+
+
+def is_sequence(take: HeldTake) -> bool:
+    """Whether a take's picture is a pattern."""
+    return "?begin:" in take.picture
+
+
+def read_takes(project: Project) -> list[HeldTake]:
+    """Every take in a project, oldest first."""
+    found: dict[int, HeldTake] = {}
+    for node in project.root.walk():
+        told = node.property(TAKE) if node.name in ("producer", "chain") else None
+        if told is None:
+            continue
+        try:
+            values = json.loads(told)
+            matte = values.pop("matte")
+            held = HeldTake(**values, matte=None if matte is None else HeldMatte(**matte))
+        except (ValueError, TypeError, KeyError):
+            continue  # of a newer version: left alone
+        found[held.order] = held
+    return [found[order] for order in sorted(found)]
+
+
+def remove_ours(project: Project, edits: Edits) -> None:
+    """Take everything of ours out of a document."""
+    ours = {node.attributes.get("id") for node in project.root.walk() if is_ours(node, project)}
+    for node in project.root.walk():
+        if is_ours(node, project) or (node.name in ("track", "entry") and node.attributes.get("producer") in ours):
+            edits.remove(node)
+
+
+def is_ours(node: Node, project: Project) -> bool:
+    """Whether an element was written by us."""
+    if node.name in ("producer", "chain"):
+        return node.property(TAKE) is not None
+    if node.name == "property":
+        return node.attributes.get("name") == MARKS
+    return node.name in ("playlist", "tractor", "transition") and node.property(ROLE) is not None
+
+
+def write_ours(
+    project: Project, edits: Edits, takes: Sequence[HeldTake], clips: dict[str, Entry], firsts: dict[str, int]
+) -> None:
+    """Write takes into a document that holds none.
+
+    Args:
+        project: without anything of ours.
+        edits: of its text.
+        takes: to write.
+        clips: the entry of each clip by its id; takes of clips that are gone stay in the bin.
+        firsts: position of each take's in point, by take id.
+    """
+    if not takes:
+        return
+    root, tractor = project.root, project.tractor
+    edits.insert(_head(root), "\n".join(_producer(project, take, clips) for take in takes), 1)
+    _into_bin(project, edits, takes)
+    tracks = sorted({clips[take.clip_id].track for take in takes if take.clip_id in clips})
+    before = root.children[root.children.index(_top(tractor)) - 1]
+    lists, slots, joins = [], [], []
+    for number, track in enumerate(tracks):
+        shown = [take for take in takes if take.active and take.clip_id in clips and clips[take.clip_id].track == track]
+        shown.sort(key=lambda take: clips[take.clip_id].position)
+        name = f"julnet_takes_{track}"
+        lists.append(_playlist(project, name, shown, clips, firsts))
+        if project.kdenlive:
+            lists += _kdenlive_track(name)
+            slots.append(element("track", {"producer": f"{name}_track"}))
+        else:
+            slots.append(element("track", {"producer": name, "hide": "audio"}))
+        joins.append(_transition(project, _base_of(project, track), len(project.tracks) + number))
+    edits.insert(before.stop, "\n".join(lists), 1)
+    holder = tractor.all("multitrack")[-1] if tractor.all("multitrack") else tractor
+    depth = 2 if holder is tractor else 3
+    edits.insert(holder.all("track")[-1].stop, "\n".join(slots), depth)
+    edits.insert(tractor.children[-1].stop, "\n".join(joins), 2)
+
+
+def _producer(project: Project, take: HeldTake, clips: dict[str, Entry]) -> str:
+    inner = [
+        prop("length", take.frames),
+        prop("eof", "pause"),
+        prop("resource", take.picture),
+        *([prop("mlt_service", "pixbuf"), prop("ttl", 1)] if is_sequence(take) else [prop("mlt_service", "avformat")]),
+        prop("audio_index", -1),
+        prop(TAKE, json.dumps(asdict(take), ensure_ascii=False)),
+    ]
+    if take.clip_id in clips:
+        kept = [
+            n for n in clips[take.clip_id].producer.all("property") if _KEPT.fullmatch(n.attributes.get("name", ""))
+        ]
+        inner += [prop(node.attributes["name"], node.text) for node in kept]
+    if project.kdenlive:
+        used = [
+            int(n.text) for n in project.root.walk() if n.attributes.get("name") == "kdenlive:id" and n.text.isdigit()
+        ]
+        inner += [
+            prop("kdenlive:clipname", f"JULNet {take.name}"),
+            prop("kdenlive:id", max(used, default=1) + take.order),
+            prop("kdenlive:folderid", -1),
+        ]
+    if project.shotcut:
+        inner.append(prop("shotcut:caption", f"JULNet {take.name}"))
+    if take.matte is not None:
+        inner.append(_shape(take, take.matte))
+    return element("producer", {"id": take.id, "in": 0, "out": project.time(take.frames - 1)}, *inner)
+
+
+def _shape(take: HeldTake, matte: HeldMatte) -> str:
+    inner = [
+        prop("mlt_service", "shape"),
+        prop("resource", matte.alpha),  # with a service or a query, melt would look for it beside the project
+        prop("producer.ttl", 1),
+        prop("producer.length", take.frames),
+        prop("use_luminance", 0),
+        prop("use_mix", 0),
+        prop("invert", int(matte.white_shows == "plate")),
+        prop(ROLE, "matte"),
+        *([] if matte.enabled else [prop("disable", 1)]),
+    ]
+    return element("filter", {"id": f"{take.id}_matte"}, *inner)
+
+
+def _playlist(
+    project: Project, name: str, takes: Sequence[HeldTake], clips: dict[str, Entry], firsts: dict[str, int]
+) -> str:
+    inner, position = [prop(ROLE, "takes")], 0
+    if project.shotcut:
+        inner += [prop("shotcut:video", 1), prop("shotcut:name", "JULNet")]
+    for take in takes:
+        entry = clips[take.clip_id]
+        if entry.position > position:
+            inner.append(element("blank", {"length": project.time(entry.position - position)}))
+        first = firsts[take.id]
+        cut: dict[str, object] = {
+            "producer": take.id, "in": project.time(first), "out": project.time(first + entry.length - 1)
+        }  # fmt: skip
+        inner.append(element("entry", cut, *_filters_of(project, entry)))
+        position = entry.position + entry.length
+    return element("playlist", {"id": name}, *inner)
+
+
+def _filters_of(project: Project, entry: Entry) -> list[str]:
+    """The filters of a clip as text, so that a take looks as the clip does; ids are left out, each may be used once."""
+    found = []
+    for holder in (entry.producer, entry.node):
+        for node in holder.all("filter"):
+            text = project.data[node.start : node.stop].decode()
+            found.append(re.sub(r'^(<filter[^>]*?) id=("[^"]*"|\'[^\']*\')', r"\1", text))
+    return found
+
+
+def _kdenlive_track(name: str) -> list[str]:
+    return [
+        element("playlist", {"id": f"{name}_b"}, prop(ROLE, "takes")),
+        element(
+            "tractor", {"id": f"{name}_track"},
+            prop(ROLE, "takes"), prop("kdenlive:track_name", "JULNet"), prop("kdenlive:timeline_active", 1),
+            element("track", {"hide": "audio", "producer": name}),
+            element("track", {"hide": "audio", "producer": f"{name}_b"}),
+        ),
+    ]  # fmt: skip
+
+
+def _transition(project: Project, base: int, track: int) -> str:
+    inner = [
+        prop("a_track", base), prop("b_track", track), prop("mlt_service", "composite"), prop("always_active", 1),
+        prop(ROLE, "takes"),
+    ]  # fmt: skip
+    if project.kdenlive:
+        inner += [prop("kdenlive_id", "composite"), prop("internal_added", _INTERNAL)]
+    return element("transition", {}, *inner)
+
+
+def _base_of(project: Project, track: int) -> int:
+    """The track that a clip's picture ends up on: where a transition already lays its track, else its own."""
+    for node in project.tractor.all("transition"):
+        if node.property("b_track") == str(track) and node.property("mlt_service") != "mix":
+            return int(node.property("a_track") or track)
+    return track
+
+
+def _into_bin(project: Project, edits: Edits, takes: Sequence[HeldTake]) -> None:
+    """Editors forget a producer that is not in their bin."""
+    bin_ = project.by_id.get("main_bin")
+    if bin_ is None or not bin_.children:
+        return
+    lines = [
+        element("entry", {"producer": t.id, "in": project.time(0), "out": project.time(t.frames - 1)}) for t in takes
+    ]
+    edits.insert(bin_.children[-1].stop, "\n".join(lines), 2)
+
+
+def _head(root: Node) -> int:
+    profile = next((node for node in root.children if node.name == "profile"), None)
+    return root.inner if profile is None else profile.stop
+
+
+def _top(node: Node) -> Node:
+    """The element just below the root that holds one."""
+    while node.parent is not None and node.parent.parent is not None:
+        node = node.parent
+    return node
