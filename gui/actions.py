@@ -26,6 +26,10 @@ def _with_plate(session: Session) -> bool:
     return session.plate is not None
 
 
+def _somewhere(session: Session) -> bool:
+    return session.plate is not None or session.on_timeline
+
+
 def _with_take(session: Session) -> bool:
     return session.take is not None
 
@@ -47,6 +51,7 @@ class ActionSpec:
     checked: Callable[[Session], bool] | None = None  #: for what is on or off
     new_group: bool = False  #: a line above it in the menu
     run: Callable[[Window], object] | None = None
+    on: Callable[[Window], bool] | None = None  #: as `checked`, where the session does not know
     possible: Callable[[Window], bool] | None = None  #: asked besides `enabled`, where the session does not know
 
     def run_in(self, window: Window) -> None:
@@ -56,19 +61,23 @@ class ActionSpec:
         else:
             getattr(window, self.name)()
 
+    @property
+    def checkable(self) -> bool:
+        """Whether it is on or off."""
+        return self.checked is not None or self.on is not None
+
+    def checked_in(self, window: Window) -> bool:
+        """Whether it is on."""
+        if self.on is not None:
+            return self.on(window)
+        return self.checked is not None and self.checked(window.session)
+
     def enabled_in(self, window: Window) -> bool:
         """Whether it can be done now."""
         return self.enabled(window.session) and (self.possible is None or self.possible(window))
 
 
 ACTIONS: tuple[ActionSpec, ...] = (
-    ActionSpec(
-        name="choose_plate",
-        menu="&File",
-        title="Open &plate…",
-        keys=("Ctrl+O",),
-        tip="Open a movie, or one picture of a sequence",
-    ),
     ActionSpec(
         name="choose_take",
         menu="&File",
@@ -81,17 +90,17 @@ ACTIONS: tuple[ActionSpec, ...] = (
         name="step_forward",
         menu="&Playhead",
         title="Next frame",
-        keys=("Right", "."),
+        keys=("Right",),
         tip="Go one frame forward",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="step_back",
         menu="&Playhead",
         title="Previous frame",
-        keys=("Left", ","),
+        keys=("Left",),
         tip="Go one frame back",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="second_forward",
@@ -99,7 +108,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="One second forward",
         keys=("Shift+Right",),
         tip="Go one second forward",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="second_back",
@@ -107,7 +116,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="One second back",
         keys=("Shift+Left",),
         tip="Go one second back",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="first_frame",
@@ -115,7 +124,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="First frame",
         keys=("Home",),
         tip="Go to the plate's first frame",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="last_frame",
@@ -123,7 +132,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="Last frame",
         keys=("End",),
         tip="Go to the plate's last frame",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="mark_in",
@@ -131,7 +140,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="Mark in",
         keys=("I",),
         tip="The current frame is the first to re-dub",
-        enabled=_with_plate,
+        enabled=_somewhere,
         new_group=True,
     ),
     ActionSpec(
@@ -140,7 +149,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="Mark out",
         keys=("O",),
         tip="The current frame is the last to re-dub",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="clear_marks",
@@ -148,7 +157,7 @@ ACTIONS: tuple[ActionSpec, ...] = (
         title="Clear marks",
         keys=("Alt+X",),
         tip="Re-dub the whole plate",
-        enabled=_with_plate,
+        enabled=_somewhere,
     ),
     ActionSpec(
         name="next_worst",
@@ -202,6 +211,14 @@ ACTIONS: tuple[ActionSpec, ...] = (
         tip="How far dub and plate are apart, four times enlarged; black where they are equal",
         enabled=_with_take,
         checked=lambda session: session.compare is Compare.DIFFERENCE,
+    ),
+    ActionSpec(
+        name="toggle_monitor",
+        menu="&View",
+        title="Source or timeline",
+        keys=("Q",),
+        tip="Change between the source monitor and the timeline",
+        new_group=True,
     ),
     ActionSpec(
         name="toggle_overlay",

@@ -80,6 +80,11 @@ class Document(QObject):
         self.history.clear()
         self._put(project)
 
+    def replace_value(self, project: Project, change: Callable[[Project], Project]) -> None:
+        """The project in another folder: the same edits, with paths as they are named from there."""
+        self.history.map_values(change, self._put)
+        self._put(project)
+
     def path_of(self, path: str) -> Path:
         """A file that the project names, where it is on this machine."""
         given = Path(path)

@@ -41,6 +41,9 @@ Area = Literal["left", "right", "bottom"]
 
 #: Modules with `PANELS` or `ACTIONS`. Panels of one area stand in this order; menus grow in this order.
 PARTS = (
+    "gui.projects",
+    "gui.bin",
+    "gui.timeline",
     "gui.redub",
     "gui.matte.part",
 )

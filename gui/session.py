@@ -70,6 +70,8 @@ class Session:
     wipe: float = 0.5  #: share of the width, from the left, that shows the plate
     overlay: bool = False
     opacity: float = 0.6  #: of the uncertainty overlay
+    on_timeline: bool = False  #: seen through the timeline (record monitor), not alone (source monitor)
+    clip_id: str | None = None  #: the timeline's clip that is seen
 
     @property
     def frame_count(self) -> int:

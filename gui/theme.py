@@ -14,6 +14,7 @@ TEXT = QColor(222, 222, 224)
 QUIET = QColor(146, 146, 151)
 ACCENT = QColor(92, 148, 232)
 WARM = QColor(236, 110, 70)  #: uncertainty
+PLAYHEAD = QColor(240, 96, 84)
 BLACK = QColor(12, 12, 12)
 
 _SHEET = f"""
@@ -50,6 +51,33 @@ QListWidget::item:hover {{ background: {LINE.name()}; }}
 QListWidget::item:selected {{ background: {ACCENT.darker(170).name()}; color: white; }}
 QProgressBar {{ background: {FIELD.name()}; border: none; border-radius: 3px; max-height: 6px; }}
 QProgressBar::chunk {{ background: {ACCENT.name()}; border-radius: 3px; }}
+#head {{ background: {PANEL.name()}; }}
+QToolButton#switch {{ padding: 0; min-width: 20px; max-width: 20px; min-height: 20px; max-height: 20px; font-size: 11px;
+    background: {FIELD.name()}; color: {QUIET.name()}; }}
+QToolButton#switch:checked {{ background: {WARM.darker(140).name()}; color: white; }}
+QToolButton#tool {{ padding: 4px 9px; background: transparent; border: 1px solid transparent; color: {QUIET.name()}; }}
+QToolButton#tool:hover {{ background: {LINE.name()}; color: {TEXT.name()}; }}
+QToolButton#tool:checked {{ background: {ACCENT.darker(170).name()}; color: white; }}
+#bar {{ background: {PANEL.name()}; }}
+QToolButton#tab {{ background: transparent; border: none; padding: 4px 10px; color: {QUIET.name()}; }}
+QToolButton#tab:hover {{ color: {TEXT.name()}; }}
+QToolButton#tab:checked {{ background: {LINE.name()}; color: {TEXT.name()}; }}
+QDockWidget {{ color: {QUIET.name()}; }}
+QDockWidget::title {{ background: {PANEL.darker(108).name()}; padding: 5px 8px; }}
+QMainWindow::separator {{ background: {FIELD.name()}; width: 3px; height: 3px; }}
+QMainWindow::separator:hover {{ background: {ACCENT.darker(130).name()}; }}
+QTabBar::tab {{ background: {FIELD.name()}; color: {QUIET.name()}; padding: 5px 12px; border: none; }}
+QTabBar::tab:selected {{ background: {PANEL.name()}; color: {TEXT.name()}; }}
+QHeaderView::section {{ background: {PANEL.name()}; color: {QUIET.name()}; border: none; padding: 4px 6px; }}
+QTreeView {{ background: {FIELD.name()}; border: none; outline: none; alternate-background-color: {WINDOW.name()}; }}
+QTreeView::item {{ padding: 3px 2px; }}
+QTreeView::item:selected {{ background: {ACCENT.darker(170).name()}; color: white; }}
+QScrollBar:horizontal {{ background: {FIELD.name()}; height: 11px; }}
+QScrollBar:vertical {{ background: {FIELD.name()}; width: 11px; }}
+QScrollBar::handle {{ background: {LINE.lighter(115).name()}; border-radius: 4px; margin: 2px; min-width: 24px;
+    min-height: 24px; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 #panel {{ background: {PANEL.name()}; }}
 #heading {{ font-size: 14px; font-weight: 600; }}
 #quiet {{ color: {QUIET.name()}; }}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeySequence
 from PySide6.QtWidgets import (
+    QButtonGroup,
     QFileDialog,
     QHBoxLayout,
     QLabel,
@@ -27,41 +29,56 @@ from gui.docking import Docks
 from gui.document import Document
 from gui.jobs import RedubJobs
 from gui.opening import is_take, open_path, open_take
+from gui.projects import Projects
+from gui.record import Record
 from gui.renderer import Renderer
 from gui.session import Compare, Session, TakeView
+from gui.shots import Shots
 from gui.widgets.building import named
 from gui.widgets.scrub_bar import ScrubBar
 from gui.widgets.viewer import Viewer
-from julnet_plugin.media.timecode import rate_text, timecode_of
+from julnet_plugin.media.timecode import Timecode, rate_text, timecode_of
 
 if TYPE_CHECKING:
     from host_adapters.worker_client import WorkerClient
     from julnet_plugin.types import MediaInfo
 
-WELCOME = "Open a plate with Ctrl+O, or drop one here"
+WELCOME = "Import media with Ctrl+I, or drop them here"
 _LAYOUT = 1  #: raised when docks are renamed: older layouts are then not restored
 _MENUS = ("&File", "&Edit", "&Clip", "&Sequence", "&Playhead", "&Re-dub", "&Matte", "&View", "&Window", "&Help")
-PICTURES = "Pictures (*.mov *.mp4 *.mkv *.mxf *.avi *.webm *.exr *.png *.tif *.tiff *.dpx *.jpg);;All files (*)"
 
 
 class Window(QMainWindow):
-    """One shot at a time: its plate, a take beside it, and the way to the next take."""
+    """The editor: two monitors in one viewer, the panels around it, and the project that they show.
+
+    Signals:
+        media_missing(frozenset[str]): these files of the project are not there, by the project's names.
+    """
+
+    media_missing = Signal(object)
 
     def __init__(self, client: WorkerClient) -> None:
         super().__init__()
+        self.setObjectName("editor")
         self._session = Session()
         self._client = client
         self.jobs = RedubJobs(client, self)
         self.background = Background(self)
         self.renderer = Renderer(self)
         self.project: Document = Document(self)
+        self.shots = Shots(self)
+        self.record = Record(self.project, self.shots, self)
+        self._source = Session()
+        self.shown_frame: Session | None = None  #: whose picture is on screen
         self.viewer = Viewer()
         self.scrub_bar = ScrubBar()
+        self._monitors: dict[bool, QToolButton] = {}
         self.action_specs = panels.action_specs()
         self.actions_by_name: dict[str, QAction] = {}
         self.timecode = named(QLabel("--:--:--:--"), "timecode")
         self._shown = named(QLabel(), "quiet")
         self._opacity = QSlider(Qt.Orientation.Horizontal)
+        self.projects: Projects = Projects(self)
         self._build_actions()
         self._arrange()
         self.docks = Docks(self, panels.panel_specs())
@@ -87,16 +104,28 @@ class Window(QMainWindow):
         """Tell the user one sentence, in the status bar."""
         self.statusBar().showMessage(sentence)
 
+    @property
+    def source_session(self) -> Session:
+        """What the source monitor shows, or would show."""
+        return self._source
+
+    @property
+    def on_timeline(self) -> bool:
+        """Whether the viewer is the record monitor (the timeline) and not the source monitor (one medium)."""
+        return self._session.on_timeline
+
     def set_session(self, session: Session) -> None:
         """Show another session: the one way in which anything on screen changes."""
         self._session = session
+        if not session.on_timeline:
+            self._source = session
+        self.scrub_bar.setVisible(not session.on_timeline)
+        self._monitors[session.on_timeline].setChecked(True)
         self.scrub_bar.set_session(session)
         self.docks.set_session(session)
         self.update_actions()
         self._opacity.setEnabled(session.overlay and session.take is not None)
-        names = [media.name for media in (session.plate.path if session.plate else None,) if media]
-        names += [session.take.folder.name] if session.take else []
-        self.setWindowTitle(" – ".join([*names, "JULNet"]))
+        self.projects.show_title()
         self._describe(session)
         if session.plate is not None:
             self.renderer.show(session)
@@ -106,18 +135,26 @@ class Window(QMainWindow):
         for spec in self.action_specs:
             action = self.actions_by_name[spec.name]
             action.setEnabled(spec.enabled_in(self))
-            if spec.checked is not None:
-                action.setChecked(spec.checked(self._session))
+            if spec.checkable:
+                action.setChecked(spec.checked_in(self))
         history = self.project.history
         for name, word, what in (("undo", "Undo", history.undo_name), ("redo", "Redo", history.redo_name)):
             self.actions_by_name[name].setText(f"&{word} {what[0].lower() + what[1:]}" if what else f"&{word}")
 
     def _describe(self, session: Session) -> None:
-        if session.plate is None:
+        if session.on_timeline:
+            timeline = self.project.value.timeline
+            at = Timecode(
+                frame=timeline.start_frame + self.record.frame, rate=timeline.rate, drop_frame=timeline.drop_frame
+            )
+            self.timecode.setText(str(at))
+        elif session.plate is not None:
+            self.timecode.setText(timecode_of(session.plate, session.frame))
+        else:
             self.timecode.setText("--:--:--:--")
+        if session.plate is None:
             self._shown.setText("")
             return
-        self.timecode.setText(timecode_of(session.plate, session.frame))
         looked_at = session.compare.value if session.take is not None else "Plate"
         if session.take is not None and session.take_frame is None:
             looked_at = "Plate (outside the take)"
@@ -128,6 +165,7 @@ class Window(QMainWindow):
 
     def _show_image(self, session: Session, image: QImage) -> None:
         if session.plate is self._session.plate and session.plate is not None:
+            self.shown_frame = session
             self.viewer.set_image(image, float(session.plate.pixel_aspect))
 
     def _show_failure(self, session: Session, sentence: str) -> None:
@@ -137,13 +175,21 @@ class Window(QMainWindow):
     # Opening
 
     def open(self, path: Path) -> None:
-        """Show a plate, or a take with its plate."""
-        self.statusBar().showMessage(f"Opening {path.name}…")
+        """Open a project, a timeline of another program, a take, or a medium; media go into the bin."""
+        self.projects.open(path)
+
+    def open_session(self, path: Path) -> None:
+        """Show a plate, or a take with its plate, in the source monitor."""
+        self.say(f"Opening {path.name}…")
         plate = self._session.plate
         if is_take(path) and plate is not None:
             self.background.run(lambda: self._beside_or_alone(path, plate), self._opened, self._not_opened)
         else:
             self.background.run(lambda: open_path(path), self._opened, self._not_opened)
+
+    def import_media(self, paths: list[Path], place: tuple[str, int, bool] | None = None) -> None:
+        """Put files into the bin, and with a place (track, frame, insert) onto the timeline."""
+        self.projects.import_media(paths, place)
 
     def _beside_or_alone(self, path: Path, plate: MediaInfo) -> Session | TakeView:
         """A take beside the plate that is open, or, when it is another plate's, with its own. Runs on a thread."""
@@ -157,30 +203,24 @@ class Window(QMainWindow):
     def _opened(self, found: Session | TakeView) -> None:
         self.statusBar().clearMessage()
         if isinstance(found, TakeView):
-            found = sessions.with_take(self._session, found)
+            found = sessions.with_take(replace(self._session, on_timeline=False, clip_id=None), found)
         self.set_session(found)
+        if found.plate is not None:
+            self.shots.know(found.plate, found.plate.path)
+            self.projects.add_media([found.plate])
         if found.take is not None and found.take.warnings:
-            self.statusBar().showMessage("; ".join(found.take.warnings))
+            self.say("; ".join(found.take.warnings))
 
     def _not_opened(self, sentence: str) -> None:
-        self.statusBar().showMessage(sentence)
+        self.say(sentence)
         if self._session.plate is None:
             self.viewer.set_message(sentence)
 
-    def choose_plate(self) -> None:
-        """Ask for a plate."""
-        name, _ = QFileDialog.getOpenFileName(self, "Open a plate", self._folder(), PICTURES)
-        if name:
-            self.open(Path(name))
-
     def choose_take(self) -> None:
         """Ask for a take folder."""
-        name = QFileDialog.getExistingDirectory(self, "Open a take", self._folder())
+        name = QFileDialog.getExistingDirectory(self, "Open a take", self.projects.last_folder())
         if name:
             self.open(Path(name))
-
-    def _folder(self) -> str:
-        return "" if self._session.plate is None else str(self._session.plate.path.parent)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: D102
         if event.mimeData().hasUrls():
@@ -188,53 +228,127 @@ class Window(QMainWindow):
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: D102
         paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        if paths:
+        if len(paths) > 1:
+            self.import_media(paths)
+        elif paths:
             self.open(paths[0])
+
+    # Monitors
+
+    def show_source(self) -> None:
+        """The medium that was looked at last, alone."""
+        self.set_session(self._source)
+        if self._source.plate is None:
+            self.viewer.set_message(WELCOME)
+
+    def show_record(self) -> None:
+        """The timeline."""
+        session, sentence = self.record.session(self._session)
+        known = self._session.on_timeline and session == self._session
+        if not known or not session.plate:
+            self.set_session(session)
+        if session.plate is None:
+            self.viewer.set_message(sentence)
+        elif sentence:
+            self.say(sentence)
+
+    def toggle_monitor(self) -> None:
+        """From one monitor to the other."""
+        if self.on_timeline:
+            self.show_source()
+        else:
+            self.show_record()
+
+    def show_in_source(self, info: MediaInfo) -> None:
+        """Look at a medium alone."""
+        if self._source.plate is not None and self._source.plate.path == info.path:
+            self.set_session(self._source)
+        else:
+            self.set_session(sessions.with_plate(self._source, info))
+
+    def _timeline_changed(self) -> None:
+        if self.on_timeline:
+            self.show_record()
+        self._describe(self._session)
 
     # The playhead
 
+    @property
+    def position(self) -> int:
+        """The frame of the monitor that is shown: of the timeline, or of the medium."""
+        return self.record.frame if self.on_timeline else self._session.frame
+
+    @property
+    def length(self) -> int:
+        """Frames of the monitor that is shown."""
+        return self.record.frame_count if self.on_timeline else self._session.frame_count
+
+    def seek(self, position: int) -> None:
+        """Show a frame of the monitor that is shown."""
+        if self.on_timeline:
+            self.record.seek(position)
+        else:
+            self.set_session(sessions.at_frame(self._session, position))
+
     def go_to(self, frame: int) -> None:
-        """Show a frame."""
-        self.set_session(sessions.at_frame(self._session, frame))
+        """Show a frame of the plate that is seen; on the timeline the playhead goes there, inside the clip."""
+        clip = self.record.clip() if self.on_timeline else None
+        self.seek(frame if clip is None else self.record.frame_of(clip, frame))
 
     def step_forward(self) -> None:
         """One frame."""
-        self.go_to(self._session.frame + 1)
+        self.seek(self.position + 1)
 
     def step_back(self) -> None:
         """One frame."""
-        self.go_to(self._session.frame - 1)
+        self.seek(self.position - 1)
 
     def second_forward(self) -> None:
         """One second."""
-        self.go_to(self._session.frame + self._second())
+        self.seek(self.position + self._second())
 
     def second_back(self) -> None:
         """One second."""
-        self.go_to(self._session.frame - self._second())
+        self.seek(self.position - self._second())
 
     def _second(self) -> int:
-        return 0 if self._session.plate is None else round(self._session.plate.rate)
+        return round(self.rate)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames a second of the monitor that is shown."""
+        if self.on_timeline or self._session.plate is None:
+            return self.project.value.timeline.rate
+        return self._session.plate.rate
 
     def first_frame(self) -> None:
-        """The plate's first."""
-        self.go_to(0)
+        """The first."""
+        self.seek(0)
 
     def last_frame(self) -> None:
-        """The plate's last."""
-        self.go_to(self._session.frame_count - 1)
+        """The last."""
+        self.seek(self.length - 1)
 
     def mark_in(self) -> None:
-        """The first frame to re-dub."""
-        self.set_session(sessions.with_in_point(self._session))
+        """The first frame to re-dub, or to lay into the timeline."""
+        if self.on_timeline:
+            self.record.mark(self.record.frame, self.record.out_frame)
+        else:
+            self.set_session(sessions.with_in_point(self._session))
 
     def mark_out(self) -> None:
-        """The last frame to re-dub."""
-        self.set_session(sessions.with_out_point(self._session))
+        """The last."""
+        if self.on_timeline:
+            self.record.mark(self.record.in_frame, self.record.frame)
+        else:
+            self.set_session(sessions.with_out_point(self._session))
 
     def clear_marks(self) -> None:
-        """Re-dub everything."""
-        self.set_session(replace(self._session, in_frame=None, out_frame=None))
+        """Everything."""
+        if self.on_timeline:
+            self.record.mark(None, None)
+        else:
+            self.set_session(replace(self._session, in_frame=None, out_frame=None))
 
     def next_worst(self) -> None:
         """The next stretch in order of uncertainty."""
@@ -298,11 +412,13 @@ class Window(QMainWindow):
     # Leaving
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: D102
-        if not self.docks.may_close():
+        if not self.docks.may_close() or not self.projects.may_close():
             event.ignore()
             return
         preferences.set_layout(self.saveGeometry(), self.saveState(_LAYOUT))
         self.docks.shut_down()
+        self.projects.shut_down()
+        self.shots.stop()
         self._client.close()
         self.renderer.stop()
         self.background.wait()
@@ -341,7 +457,7 @@ class Window(QMainWindow):
             menu.menuAction().setVisible(not menu.isEmpty())
 
     def _action(self, spec: ActionSpec, keys: list[str]) -> QAction:
-        action = QAction(spec.title, self, checkable=spec.checked is not None)
+        action = QAction(spec.title, self, checkable=spec.checkable)
         action.setObjectName(spec.name)
         action.setStatusTip(spec.tip)
         action.triggered.connect(lambda: spec.run_in(self))
@@ -375,6 +491,7 @@ class Window(QMainWindow):
         column = QVBoxLayout(stage)
         column.setSpacing(0)
         column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._monitor_bar())
         column.addWidget(self.viewer, 1)
         column.addWidget(self.scrub_bar)
         column.addLayout(below)
@@ -382,6 +499,28 @@ class Window(QMainWindow):
         self.statusBar().setSizeGripEnabled(False)
         self.setAcceptDrops(True)
         self.resize(1440, 900)
+
+    def _monitor_bar(self) -> QWidget:
+        bar = named(QWidget(), "bar")
+        line = QHBoxLayout(bar)
+        line.setContentsMargins(8, 3, 8, 3)
+        line.setSpacing(4)
+        group = QButtonGroup(self)
+        for on_timeline, name, show in ((False, "Source", self.show_source), (True, "Timeline", self.show_record)):
+            button = named(QToolButton(), "tab")
+            button.setText(name)
+            button.setCheckable(True)
+            button.setToolTip(f"{'Record' if on_timeline else 'Source'} monitor (Q changes between the two)")
+            button.setAccessibleName(f"{name} monitor")
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            button.clicked.connect(show)
+            group.addButton(button)
+            line.addWidget(button)
+            self._monitors[on_timeline] = button
+        line.addStretch()
+        self.note = named(QLabel(), "quiet")
+        line.addWidget(self.note)
+        return bar
 
     def _connect(self) -> None:
         self.renderer.shown.connect(self._show_image)
@@ -391,4 +530,8 @@ class Window(QMainWindow):
         self._opacity.valueChanged.connect(self._set_opacity)
         self.project.refused.connect(self.say)
         self.project.changed.connect(self.docks.set_project)
+        self.project.changed.connect(self._timeline_changed)
+        self.record.moved.connect(self._timeline_changed)
+        self.record.marked.connect(self._timeline_changed)
+        self.shots.learned.connect(self._timeline_changed)
         self.project.history_changed.connect(self.update_actions)

@@ -63,7 +63,13 @@ class History:
         self._tell()
 
     def seal(self) -> None:
-        """The drag has ended: the next step is one of its own."""
+        """The drag has ended: the next step is one of its own. A drag back to where it began is no step at all."""
+        if not self._sealed and self._done and self._done == len(self._steps):
+            last = self._steps[-1]
+            if last.before == last.after and self._clean != self._done:
+                self._steps.pop()
+                self._done -= 1
+                self._tell()
         self._sealed = True
 
     def undo(self) -> bool:
@@ -99,6 +105,18 @@ class History:
         self._clean = self._done
         self._sealed = True
         self._tell()
+
+    def mark_unsaved(self) -> None:
+        """What is now is not saved: a crash left it."""
+        self._clean = None
+        self._tell()
+
+    def map_values(self, change: Callable[[Any], Any], apply: Callable[[Any], None]) -> None:
+        """Change every value that steps with this `apply` keep: the project moved, and so did its paths."""
+        self._steps = [
+            replace(step, before=change(step.before), after=change(step.after)) if step.apply == apply else step
+            for step in self._steps
+        ]
 
     @property
     def clean(self) -> bool:
