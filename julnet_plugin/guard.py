@@ -10,6 +10,7 @@ import functools
 import inspect
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,6 +36,10 @@ CONTRIBUTIONS: dict[str, type] = {
     "julnet_hosts": interfaces.HostEntry,
     "julnet_cli_verbs": interfaces.CliVerb,
 }
+
+
+#: Hooks that do a job, and what they answer; their errors end the job.
+ANSWERS: dict[str, type] = {"julnet_redub_clip": Take, "julnet_adapt_model": Path}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +146,15 @@ def _guard_call(function: Callable[..., Any], record: PluginRecord, hook: str) -
             answer = function(*args)
         except (Exception, SystemExit) as exc:
             deliberate = isinstance(exc, (JulnetError, RedubCancelled))
-            if hook == "julnet_redub_clip" and deliberate:
+            if hook in ANSWERS and deliberate:
                 raise
-            if hook == "julnet_redub_clip" and record.builtin:
+            if hook in ANSWERS and record.builtin:
                 raise _own(exc, record.name) from exc
             record.report(f"{hook} failed: {_in_words(exc)}", exc)
             return None
-        if hook == "julnet_redub_clip" and not isinstance(answer, (Take, type(None))):
-            record.report(f"{hook} gave {answer!r}, but a Take or None is needed")
+        wanted = ANSWERS.get(hook)
+        if wanted is not None and not isinstance(answer, (wanted, type(None))):
+            record.report(f"{hook} gave {answer!r}, but a {wanted.__name__} or None is needed")
             return None
         return answer
 

@@ -14,6 +14,7 @@ import pluggy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from julnet_plugin.interfaces import (
         AudioFeatures,
@@ -84,6 +85,38 @@ def julnet_hosts() -> Sequence[HostEntry]:  # type: ignore[empty-body]
 @hookspec
 def julnet_cli_verbs() -> Sequence[CliVerb]:  # type: ignore[empty-body]
     """Contribute verbs of the `julnet` command; asked at every start, so import late."""
+
+
+@hookspec(firstresult=True)
+def julnet_adapt_model(
+    model: str,
+    clips: Sequence[Path],
+    output: Path,
+    minutes: float,
+    device: str,
+    progress: ProgressFn | None,
+    manager: Manager,
+) -> Path | None:
+    """Teach a copy of a model one person before they are dubbed: what `julnet redub --adapt` asks for.
+
+    The first plugin that answers wins; the trainer does, where it is installed.
+
+    Args:
+        model: name or file of the model to start from, which is not touched.
+        clips: of the person, speaking; the plate first.
+        output: weights file to write. What is needed to go on after an interruption may lie beside it.
+        minutes: time budget.
+        device: auto, cpu or cuda.
+        progress: `progress(stage, done, total)`, or None.
+        manager: the plugins of this run.
+
+    Returns:
+        The file, or None to leave it to the next plugin.
+
+    Raises:
+        JulnetError: any of the tree in `errors`; a `ModelError` means that the result did not measure better.
+        RedubCancelled: from `progress`; the same call goes on.
+    """
 
 
 @hookspec

@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pluggy
@@ -22,7 +23,7 @@ from julnet_plugin.guard import CONTRIBUTIONS, Contribution, PluginRecord, Probl
 from julnet_plugin.types import Take
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from julnet_plugin.interfaces import (
         AudioFeatures,
@@ -54,7 +55,7 @@ BUILT_INS = (
     BuiltIn("julnet_plugin.matte.operators", ("julnet_matte_operators",)),
     BuiltIn("julnet_plugin.media.writer", ("julnet_writers",)),
     BuiltIn("julnet_plugin.verbs", ("julnet_cli_verbs",)),
-    BuiltIn("trainer.plugin", ("julnet_cli_verbs",), optional=True),
+    BuiltIn("trainer.plugin", ("julnet_cli_verbs", "julnet_adapt_model"), optional=True),
     BuiltIn("host_adapters.plugin", ("julnet_hosts", "julnet_cli_verbs"), optional=True),
 )
 
@@ -176,6 +177,39 @@ class Manager:
             raise PluginError(_with_reasons("no effect plugin answered", self.problems))
         self._pm.hook.julnet_after_take(take=take, request=request)
         return take
+
+    def adapt_model(
+        self,
+        model: str,
+        clips: Sequence[Path],
+        output: Path,
+        minutes: float,
+        device: str = "auto",
+        progress: ProgressFn | None = None,
+    ) -> Path:
+        """Have the first plugin that can teach a copy of a model one person.
+
+        Returns:
+            The weights file.
+
+        Raises:
+            JulnetError: what it raised; a `ModelError` where the copy did not measure better.
+            SettingsError: no plugin can.
+        """
+        self._import_builtins("julnet_adapt_model")
+        found: object = self._pm.hook.julnet_adapt_model(
+            model=model,
+            clips=list(clips),
+            output=output,
+            minutes=minutes,
+            device=device,
+            progress=progress,
+            manager=self,
+        )
+        if not isinstance(found, Path):
+            msg = "a model can only be adapted where the trainer is installed; install julnet[train], or leave it out"
+            raise SettingsError(_with_reasons(msg, self.problems), key="adapt")
+        return found
 
     def face_tracker(self, name: str) -> FaceTracker:
         """The face tracker that the setting `face.tracker` names.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -19,9 +18,7 @@ from julnet_plugin.errors import CheckpointError, InputError
 from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint, read_info
 from julnet_plugin.model.engine import Engine, load_engine
-from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.rt import RtGenerator
-from julnet_plugin.model.syncnet import SyncNet
 from trainer.dataset import ClipHeader, read_header
 from trainer.distances import load_distance
 from trainer.evaluation.dubbing import follow_lips, summarise_dubbing
@@ -40,6 +37,7 @@ from trainer.evaluation.reconstruction import Protocol, Results, reconstruct
 from trainer.evaluation.report import finite, write_report
 from trainer.evaluation.scores import Judges
 from trainer.evaluation.summary import Table, summarise, summarise_sigma
+from trainer.judge import find_syncnet, judging_syncnet, load_syncnet
 from trainer.populations import load_describer
 
 if TYPE_CHECKING:
@@ -47,8 +45,6 @@ if TYPE_CHECKING:
     from julnet_plugin.manager import Manager
 
 log = logging.getLogger(__name__)
-
-SHIPPED_SYNCNET = Path(__file__).parent / "weights" / "syncnet.safetensors"
 
 
 def evaluate_model(args: Namespace) -> tuple[Table, list[Path]]:
@@ -240,48 +236,13 @@ def load_judges(args: Namespace, features: str = "") -> Judges:
         InputError: the SyncNet that was given hears other features.
     """
     distance = load_distance(args.lpips_backbone, args.lpips_heads, args.vgg19)
-    syncnet = _judging_syncnet(args.syncnet, features)
+    syncnet = judging_syncnet(args.syncnet, features)
     return Judges(
         distance=distance,
         describer=load_describer(args.inception, distance.name),
         landmarks=None if args.no_landmarks else CropLandmarks(),
         syncnet=syncnet,
     )
-
-
-def find_syncnet() -> Path | None:
-    """The SyncNet that judges unless another is given: of `JULNET_SYNCNET`, or the one that comes with the trainer."""
-    named = os.environ.get("JULNET_SYNCNET")
-    if named:
-        return Path(named)
-    return SHIPPED_SYNCNET if SHIPPED_SYNCNET.is_file() else None
-
-
-def _judging_syncnet(given: Path | None, features: str) -> SyncNet | None:
-    path = given or find_syncnet()
-    if path is None:
-        return None
-    info, network = load_syncnet(path)
-    if features and info.audio_feature != features:
-        msg = f"{path} hears {info.audio_feature!r} and the clips were prepared with {features!r}"
-        if given is not None:
-            raise InputError(msg + "; give a SyncNet that was trained with those")
-        log.warning("%s: sync is not scored", msg)
-        return None
-    return network
-
-
-def load_syncnet(path: Path) -> tuple[CheckpointInfo, SyncNet]:
-    """A SyncNet and its header.
-
-    Raises:
-        CheckpointError: there is none in the file.
-    """
-    info, network = load_checkpoint(path)
-    if not isinstance(network, SyncNet):
-        msg = f"{path} holds a {info.kind}, and --syncnet needs a SyncNet's weights"
-        raise CheckpointError(msg, path)
-    return info, network
 
 
 def judge_names(judges: Judges) -> dict[str, str]:

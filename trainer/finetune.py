@@ -29,8 +29,10 @@ from trainer.distances import load_distance
 from trainer.evaluation.reconstruction import Protocol
 from trainer.evaluation.report import write_examples
 from trainer.holdout import Split, hold_out, speakers_of, work_folder
+from trainer.judge import judging_syncnet
 from trainer.lipshape import fit_lip_basis, heard_codes
 from trainer.prepare import PrepareSettings, prepare
+from trainer.recipe import Recipe, load_recipe
 from trainer.records import digest, read_json, write_json
 from trainer.runs import describe_weights, silent_features
 from trainer.stages import Codes, train_stages
@@ -41,9 +43,9 @@ if TYPE_CHECKING:
     from julnet_plugin.manager import Manager
     from julnet_plugin.model.info import CheckpointInfo
     from julnet_plugin.model.lips import LipBasis
+    from julnet_plugin.model.syncnet import SyncNet
     from julnet_plugin.types import ProgressFn
     from trainer.evaluation.render import Rendered
-    from trainer.recipe import Recipe
 
 JUDGED = Protocol(gap_s=1.0)
 _LEAST_SHARE = 0.3  #: of the budget that is spent on learning, however long the rest took
@@ -111,15 +113,14 @@ def finetune(
     split = hold_out([c for p in clip_paths(work / "dataset") if (c := read_clip(p)).jpeg])
     base_network = copy.deepcopy(network)
     drawn_before: list[Rendered] = []
-    before, scoring_s = _judged(base_network, split, drawn_before, progress)
-    left = recipe.train.minutes - (time.monotonic() - started + scoring_s) / 60
-    minutes = max(left, _LEAST_SHARE * recipe.train.minutes)
-    recipe = replace(recipe, train=replace(recipe.train, minutes=minutes))
+    syncnet = judging_syncnet(None, info.audio_feature)
+    before, scoring_s = _judged(base_network, split, drawn_before, syncnet, progress)
+    recipe = _within_budget(recipe, time.monotonic() - started + scoring_s)
     step = _learn(
         network, teacher, split, recipe, work / "run", digest([file_hash(path), info.step]), manager, progress
     )
     drawn_after: list[Rendered] = []
-    after, _ = _judged(network, split, drawn_after, progress)
+    after, _ = _judged(network, split, drawn_after, syncnet, progress)
     pictures = write_examples(work / "before_after.png", list(zip(drawn_before, drawn_after, strict=True))[:_EXAMPLES])
     spent = (time.monotonic() - started) / 60
     report = _report(work, before, after, split, spent, step)
@@ -134,6 +135,20 @@ def finetune(
     return Finetuned(model=output, before=before, after=after, minutes=spent, report=report, pictures=pictures)
 
 
+def adapt_model(
+    model: str,
+    clips: Sequence[Path],
+    output: Path,
+    minutes: float,
+    device: str,
+    progress: ProgressFn | None,
+    manager: Manager,
+) -> Path:
+    """Fine-tune a copy of a model on the shot that it is about to dub; see `hookspecs.julnet_adapt_model`."""
+    settings = [f"train.minutes={minutes:g}", f'train.device="{device}"']
+    return finetune(clips, output, load_recipe("finetune", settings), manager, base=model, progress=progress).model
+
+
 def _within_budget(recipe: Recipe, spent_s: float) -> Recipe:
     """The recipe with what is left of its minutes; without a time budget, as it is."""
     whole = recipe.train.minutes
@@ -146,6 +161,9 @@ def comparison(before: Scores, after: Scores) -> str:
     rows = [("", "before", "after"), ("PSNR (dB)", f"{before.psnr:.2f}", f"{after.psnr:.2f}")]
     rows.append((before.distance_name, f"{before.distance:.4f}", f"{after.distance:.4f}"))
     rows.append(("Spearman(σ, |error|)", f"{before.spearman:.3f}", f"{after.spearman:.3f}"))
+    if np.isfinite(before.lse_d):
+        truth = f"(the truth: {before.truth_lse_d:.3f})"
+        rows.append(("LSE-D", f"{before.lse_d:.3f}", f"{after.lse_d:.3f} {truth}"))
     return "\n".join(f"{name:<22}{a:>9}{b:>9}" for name, a, b in rows)
 
 
@@ -157,13 +175,19 @@ def _teacher(network: Generator, features: str) -> LipTeacher | None:
 
 
 def _judged(
-    network: Generator, split: Split, drawn: list[Rendered], progress: ProgressFn | None
+    network: Generator,
+    split: Split,
+    drawn: list[Rendered],
+    syncnet: SyncNet | None,
+    progress: ProgressFn | None,
 ) -> tuple[Scores, float]:
     """Scores on the seconds to judge by, drawn as a take is, and how long that took."""
     if progress is not None:
         progress("scoring", 0, 1)
     started = time.monotonic()
-    scores = score_network(network.cpu().eval(), split.judge, load_distance(), protocol=JUDGED, keep=drawn)
+    scores = score_network(
+        network.cpu().eval(), split.judge, load_distance(), protocol=JUDGED, keep=drawn, syncnet=syncnet
+    )
     assert scores is not None  # `hold_out` took pieces that are long enough
     if progress is not None:
         progress("scoring", 1, 1)

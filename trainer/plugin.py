@@ -14,8 +14,27 @@ from trainer.verbs.train import Train
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from julnet_plugin.interfaces import CliVerb
+    from julnet_plugin.manager import Manager
+    from julnet_plugin.types import ProgressFn
+
+
+@hookimpl
+def julnet_adapt_model(
+    model: str,
+    clips: Sequence[Path],
+    output: Path,
+    minutes: float,
+    device: str,
+    progress: ProgressFn | None,
+    manager: Manager,
+) -> Path:
+    """Fine-tune a copy of a model on clips of the person."""
+    from trainer.finetune import adapt_model
+
+    return adapt_model(model, clips, output, minutes, device, progress, manager)
 
 
 @hookimpl

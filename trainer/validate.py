@@ -21,11 +21,14 @@ from trainer import uncertainty_metrics as um
 from trainer.evaluation.methods import NetworkMethod
 from trainer.evaluation.reconstruction import Protocol, usable_blocks
 from trainer.evaluation.render import PixelSample, Rendered, example_frame, joined, render_clip
+from trainer.evaluation.scores import score_sync
+from trainer.lipshape import windows_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from julnet_plugin.model.generator import Generator
+    from julnet_plugin.model.syncnet import SyncNet
     from trainer.dataset import Clip
     from trainer.distances import PictureDistance
 
@@ -44,11 +47,14 @@ class Scores:
     distance_name: str
     spearman: float  #: of σ and |error| over pixels of the mask; NaN for a network without σ
     frames: int
+    lse_d: float = float("nan")  #: by a SyncNet; NaN where there is none
+    truth_lse_d: float = float("nan")  #: the ground truth's own
     pixels: PixelSample | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, float]:
         """For logs and headers; what is not known is left out."""
         values = {"psnr": self.psnr, self.distance_name: self.distance, "spearman": self.spearman}
+        values |= {"lse_d": self.lse_d, "truth_lse_d": self.truth_lse_d}
         return {name: round(value, 4) for name, value in values.items() if np.isfinite(value)}
 
     def gain_over(self, other: Scores) -> float:
@@ -63,6 +69,7 @@ def score_network(
     size: tuple[int, int] | None = None,
     protocol: Protocol = QUICK,
     keep: list[Rendered] | None = None,
+    syncnet: SyncNet | None = None,
 ) -> Scores | None:
     """Score a network on clips.
 
@@ -73,6 +80,7 @@ def score_network(
         size: of the crops to draw; None = the network's own.
         protocol: how much of each clip.
         keep: gets one frame that was drawn of each clip.
+        syncnet: scores lip-sync.
 
     Returns:
         None where no clip is long enough to be judged.
@@ -80,6 +88,7 @@ def score_network(
     method = NetworkMethod(network, size=size)
     psnr: list[float] = []
     far: list[float] = []
+    lse: dict[str, list[float]] = {"lse_d": [], "truth_lse_d": []}
     pixels: list[PixelSample] = []
     frames = 0
     for clip in thinned(clips):
@@ -92,6 +101,10 @@ def score_network(
         frames += len(drawn.frames)
         psnr.append(float(metrics.psnr(*_squares(drawn)).mean()))
         far.append(_distance(drawn, distance))
+        if syncnet is not None:
+            numbers = score_sync(drawn, windows_of(clip)[drawn.frames], syncnet)
+            for name, values in lse.items():
+                values += [numbers[name]] if name in numbers else []
         if drawn.pixels is not None:
             pixels.append(drawn.pixels)
     if not frames:
@@ -104,6 +117,7 @@ def score_network(
         spearman=um.spearman(sample.sigma, sample.error) if sample is not None else float("nan"),
         frames=frames,
         pixels=sample,
+        **{name: float(np.mean(values)) for name, values in lse.items() if values},
     )
 
 

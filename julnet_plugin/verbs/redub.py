@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from julnet_plugin.config import flattened, load_settings, parse_override, read_toml
-from julnet_plugin.errors import RedubCancelled
+from julnet_plugin.errors import ModelError, RedubCancelled, SettingsError
 from julnet_plugin.jobs import take_values
 from julnet_plugin.types import DELIVERIES, Delivery, RedubRequest, Take
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from julnet_plugin.console import Console
     from julnet_plugin.manager import Manager
+
+_MOST_MINUTES = 1440
 
 
 class Redub:
@@ -32,13 +34,48 @@ class Redub:
         parser.add_argument("-o", "--output", type=Path, required=True, metavar="TAKE_DIR", help="new folder")
         add_redub_options(parser)
         parser.add_argument("--resume", action="store_true", help="continue a broken render of the same request")
+        adapting = parser.add_argument_group("teach a copy of the model this person first (off unless asked for)")
+        adapting.add_argument("--adapt", type=float, metavar="MINUTES", help="time for it; the model is not touched")
+        adapting.add_argument(
+            "--adapt-clip",
+            type=Path,
+            action="append",
+            default=[],
+            dest="adapt_clips",
+            metavar="CLIP",
+            help="more of the person, speaking, beside the plate; may be repeated",
+        )
 
     def run(self, args: argparse.Namespace) -> int:
         """Render the take and say where it is."""
+        if args.adapt is not None or args.adapt_clips:
+            args.model = _adapted(args)
         request = request_from(args, plate=args.plate, dub=args.dub, take_dir=args.output)
         take = render(request, args.manager, args.console)
         show_take(take, args.console)
         return 0
+
+
+def _adapted(args: argparse.Namespace) -> str:
+    """A model that was taught this person, or the one that was asked for where that did not make it better."""
+    minutes = 0.0 if args.adapt is None else args.adapt
+    if not 0 < minutes <= _MOST_MINUTES:
+        msg = f"--adapt is {minutes:g}, but a time between 0 and {_MOST_MINUTES} minutes is needed"
+        raise SettingsError(msg, key="adapt")
+    output = args.output.with_name(f"{args.output.name}.adapted.safetensors")
+    if args.resume and output.is_file():
+        return str(output)
+    request_from(
+        args, plate=args.plate, dub=args.dub, take_dir=args.output
+    )  # a wrong setting is said before, not after
+    try:
+        with args.console.cancellable():
+            clips = [args.plate, *args.adapt_clips]
+            found = args.manager.adapt_model(args.model, clips, output, minutes, args.device, args.console.progress)
+    except ModelError as exc:
+        args.console.note(f"note: {exc}; going on with {args.model}")
+        return str(args.model)
+    return str(found)
 
 
 def add_redub_options(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,7 @@ REQUEST = RedubRequest(plate=Path("p"), dub=Path("d"), take_dir=Path("t"))
 #: How a user of the manager reaches each hook.
 CALLS: dict[str, Callable[[Manager], Any]] = {
     "julnet_redub_clip": lambda manager: manager.redub_clip(REQUEST),
+    "julnet_adapt_model": lambda manager: manager.adapt_model("rt", [Path("p")], Path("x"), 1.0),
     "julnet_after_take": lambda manager: manager.redub_clip(REQUEST),
     "julnet_face_trackers": lambda manager: manager.face_tracker("x"),
     "julnet_audio_features": lambda manager: manager.audio_features("x"),
@@ -54,6 +55,11 @@ class Everything:
     def julnet_after_take(self, take: object, request: object) -> None:
         self.called["julnet_after_take"] = (take, request)
 
+    @hookimpl
+    def julnet_adapt_model(self, clips: object, output: Path) -> Path:
+        self.called["julnet_adapt_model"] = (clips, output)
+        return output
+
     def _give(self, hook: str) -> list[object]:
         self.called[hook] = ()
         return [thing(hook)]
@@ -69,7 +75,7 @@ class Everything:
 
 def test_this_file_knows_every_hook() -> None:
     assert set(CALLS) == set(HOOKS)
-    assert set(CONTRIBUTIONS) == set(HOOKS) - {"julnet_redub_clip", "julnet_after_take"}
+    assert set(CONTRIBUTIONS) == set(HOOKS) - {"julnet_redub_clip", "julnet_adapt_model", "julnet_after_take"}
 
 
 @pytest.mark.parametrize("hook", HOOKS)

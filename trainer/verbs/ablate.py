@@ -54,7 +54,8 @@ class Ablate:
         from trainer.ablation.plan import load_plan
         from trainer.ablation.run import AblationSettings, ablate
         from trainer.dataset import clip_paths, read_header
-        from trainer.evaluate import find_syncnet, load_judges
+        from trainer.evaluate import load_judges
+        from trainer.judge import find_syncnet
 
         judge = args.syncnet or find_syncnet()
         if args.sync_loss is not None and judge is not None and args.sync_loss.resolve() == judge.resolve():
