@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 _QUIET_S = 0.1  #: progress events come no closer than this, except the first and last of a stage
 _LINE_S = 10.0  #: where there is no terminal, a line of progress comes this often
 
-STAGES = {"track": "finding faces", "audio": "listening", "render": "rendering", "deliver": "writing"}
+STAGES = {
+    "track": "finding faces",
+    "audio": "listening",
+    "render": "rendering",
+    "deliver": "writing",
+    "read": "reading",
+}
 
 
 class Console:

@@ -20,11 +20,12 @@ from julnet_plugin.pipeline.dub import Dub, hear
 from julnet_plugin.pipeline.hashing import file_hash
 from julnet_plugin.pipeline.inputs import check_request, fingerprint
 from julnet_plugin.pipeline.manifest import REPORT, build_manifest, frame_stats, to_text
-from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split
+from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split, writer_settings
 from julnet_plugin.pipeline.paint import Painter, paint_range
 from julnet_plugin.pipeline.patches import PatchMaker
 from julnet_plugin.pipeline.plan import choose_faces, find_faces, plan_shots
 from julnet_plugin.pipeline.references import REFERENCES, References, choose_frames, cut_references
+from julnet_plugin.pipeline.scripts import write_scripts
 from julnet_plugin.pipeline.sheet import write_sheet
 from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.pipeline.workfolder import WorkFolder
@@ -151,6 +152,7 @@ def _deliver(
     made_from = file_hash(folder.root / STROKES)
     manifest = build_manifest(job, identity, shots, references, numbers, spans, files, made_from)
     write_sheet(folder.root / REPORT, maker, manifest, stats, spans)
+    write_scripts(folder.root, manifest)
     for warning in manifest["warnings"]:
         log.info("%s", warning)
     return manifest
@@ -188,4 +190,5 @@ def delivery_job(job: Job, folder: WorkFolder, chunks: tuple[FrameRange, ...]) -
         dub=job.request.dub,
         dub_offset_s=job.request.dub_offset_s,
         dub_track=job.request.dub_track,
+        settings=writer_settings(job.settings.drive, job.frames, job.engine.info.crop_size),
     )

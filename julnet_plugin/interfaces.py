@@ -87,7 +87,9 @@ class TakeWriter(Protocol):
     """One way to deliver a take: `--deliver NAME`."""
 
     name: str  #: what `--deliver` calls it
-    kind: Literal["movie", "sequence"]  #: a movie carries the dub's sound and comes with one `matte.mov` beside it
+    #: A movie carries the dub's sound and comes with one `matte.mov` beside it; a matte shows nothing but the matte, so
+    #: that it can be written again without the plate, unless it also has a `shows_picture` that is true.
+    kind: Literal["movie", "sequence", "matte"]
 
     def open(self, job: DeliveryJob) -> DeliverySession:
         """Start, or go on with, one delivery.

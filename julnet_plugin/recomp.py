@@ -6,22 +6,27 @@ New files are made beside the old ones and swapped in when all are whole, `take.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from julnet_plugin.errors import MediaError, SettingsError
+from julnet_plugin.interchange.comp import held_keys
 from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.document import MatteDocument, load_document, save_document
 from julnet_plugin.matte.spans import find_spans
 from julnet_plugin.pipeline.cropdata import DATA
 from julnet_plugin.pipeline.deliver import write_range
 from julnet_plugin.pipeline.hashing import file_hash, plate_hash
+from julnet_plugin.pipeline.inputs import find_writers
 from julnet_plugin.pipeline.manifest import REPORT, frame_stats, review_rows, to_text, updated_rows
 from julnet_plugin.pipeline.mattefiles import open_matte_sessions
-from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split
+from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split, writer_settings
+from julnet_plugin.pipeline.overrides import Overrides
 from julnet_plugin.pipeline.patches import MatteMaker, PatchMaker
+from julnet_plugin.pipeline.readback import drop_stale, take_in
 from julnet_plugin.pipeline.references import REFERENCES, References
+from julnet_plugin.pipeline.scripts import script_files, write_scripts
 from julnet_plugin.pipeline.sheet import write_sheet
 from julnet_plugin.pipeline.staging import Staging
 from julnet_plugin.pipeline.takedata import TakeData
@@ -30,12 +35,14 @@ from julnet_plugin.take import STROKES, frames_of, load_take, matte_document
 from julnet_plugin.types import DeliveryJob, Take
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from julnet_plugin.interfaces import TakeWriter
     from julnet_plugin.manager import Manager
+    from julnet_plugin.matte.settings import Drive
     from julnet_plugin.media.reader import PlateReader
+    from julnet_plugin.pipeline.readback import ReadBack
     from julnet_plugin.types import FrameRange, MediaInfo, ProgressFn
 
 
@@ -52,7 +59,7 @@ def recomposite(take_dir: Path, progress: ProgressFn | None = None, manager: Man
         MediaError: the plate or the dub is gone, or is another one than the take was made from.
         SettingsError: `strokes.json` is damaged.
     """
-    return _edited(take_dir, None, progress, manager)
+    return _edited(take_dir, Edit(pictures=True), progress, manager)
 
 
 def rederive_matte(
@@ -61,6 +68,10 @@ def rederive_matte(
     progress: ProgressFn | None = None,
     strokes: Path | None = None,
     manager: Manager | None = None,
+    *,
+    deliver: Sequence[str] = (),
+    read_back: ReadBack | None = None,
+    drop_override: bool = False,
 ) -> Take:
     """Derive the uncertainty matte from σ again; the files that show it are written anew, no others.
 
@@ -70,18 +81,35 @@ def rederive_matte(
         progress: called as `progress("deliver", done, total)`; raising from it leaves the take as it was.
         strokes: a matte document to take the place of the take's `strokes.json`, before `settings`.
         manager: the plugins of this run; found anew when None.
+        deliver: further deliveries, which the take keeps up to date from now on.
+        read_back: a matte that was edited in another program; what it changes becomes the take's override layer.
+        drop_override: take the override layer away first.
 
     Raises:
         TakeError: there is no take, or it is damaged or in use.
-        MediaError: the plate is gone, or is another one than the take was made from.
-        SettingsError: a setting is unknown or impossible, or a matte document is damaged.
+        MediaError: the plate is gone, or is another one than the take was made from; or the matte to read back cannot
+            be read or does not fit.
+        TimeRangeError: the matte to read back has no frame in common with the take.
+        SettingsError: a setting or a delivery is unknown or impossible, or a matte document is damaged.
     """
 
     def change(document: MatteDocument) -> MatteDocument:
         base = document if strokes is None else load_document(strokes)
         return with_settings(base, settings or {})
 
-    return _edited(take_dir, change, progress, manager)
+    edit = Edit(change=change, deliver=tuple(deliver), read_back=read_back, drop_override=drop_override)
+    return _edited(take_dir, edit, progress, manager)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What is done to a finished take."""
+
+    change: Callable[[MatteDocument], MatteDocument] | None = None
+    pictures: bool = False  #: composite again, instead of only redrawing what shows the matte
+    deliver: tuple[str, ...] = ()
+    read_back: ReadBack | None = None
+    drop_override: bool = False
 
 
 def with_settings(document: MatteDocument, changes: Mapping[str, Any]) -> MatteDocument:
@@ -107,34 +135,36 @@ def with_settings(document: MatteDocument, changes: Mapping[str, Any]) -> MatteD
 
 def _edited(
     take_dir: Path,
-    change: Callable[[MatteDocument], MatteDocument] | None,
+    edit: Edit,
     progress: ProgressFn | None,
     manager: Manager | None,
 ) -> Take:
-    """The one road of both edits: open, derive, write beside, swap in. A change redraws mattes only."""
+    """The one road of all edits: open, derive, write beside, swap in."""
     from julnet_plugin.manager import make_manager
     from julnet_plugin.media.reader import open_plate
 
     take, manager = load_take(Path(take_dir)), manager or make_manager()
     with locked(take.path):
         document = matte_document(take)
-        document = document if change is None else change(document)
+        document = document if edit.change is None else edit.change(document)
+        writers = deliveries_of(take, edit.deliver, manager)
         with open_plate(_plate_of(take)) as plate, Staging(take.path) as staging:
-            manifest = _derive(take, document, plate, staging, progress or _silent, manager, pictures=change is None)
+            manifest = _derive(take, edit, document, writers, plate, staging, progress or _silent, manager)
             staging.swap_in()
             write_text(take.path / MANIFEST, to_text(manifest))
+            drop_stale(take.path, manifest)
     return load_take(take.path)
 
 
 def _derive(
     take: Take,
+    edit: Edit,
     document: MatteDocument,
+    writers: list[TakeWriter],
     plate: PlateReader,
     staging: Staging,
     progress: ProgressFn,
     manager: Manager,
-    *,
-    pictures: bool,
 ) -> dict[str, Any]:
     """Write the new files into the staging folder; returns the new `take.json`."""
     from julnet_plugin.config import load_settings
@@ -144,11 +174,10 @@ def _derive(
     settings = load_settings(take.manifest["job"]["settings"])
     data = TakeData(take.path, frames, chunk_frames=settings.render.chunk_frames)
     chunks = split(frames, settings.render.chunk_frames)
-    writers = [_writer(name, manager) for name in dict.fromkeys(take.manifest["request"]["deliver"])]
-    delivery = _delivery_job(take, plate.info, chunks, staging)
-    sessions, whole = (open_sessions(writers, delivery), True) if pictures else open_matte_sessions(writers, delivery)
+    delivery = _delivery_job(take, plate.info, chunks, staging, document.drive)
+    pictures = edit.pictures or any(writer.name in edit.deliver and writer.kind != "matte" for writer in writers)
 
-    def maker(kind: type[PatchMaker]) -> PatchMaker:
+    def maker(kind: type[PatchMaker], overrides: Overrides | None) -> PatchMaker:
         return kind(
             data=data,
             plate=plate,
@@ -158,22 +187,36 @@ def _derive(
             calibration=calibration_of(model["calibration"], model.get("interval_factors")),
             settings=settings.compose,
             seed=take.manifest["job"]["seed"],
+            overrides=overrides,
         )
 
-    numbers = write_range(maker(PatchMaker if whole else MatteMaker), sessions, chunks, staging.work, progress)
+    said, overrides = None if edit.drop_override else take.manifest.get("override"), None
+    if edit.read_back is not None:
+        said = take_in(edit.read_back, take.path, said, maker(MatteMaker, None), staging, progress)
+        overrides = Overrides.of(staging.root, {"override": said})
+    elif said is not None:
+        overrides = Overrides.of(take.path, {"override": said})
+    sessions, whole = (open_sessions(writers, delivery), True) if pictures else open_matte_sessions(writers, delivery)
+    kind = PatchMaker if whole else MatteMaker
+    numbers = write_range(maker(kind, overrides), sessions, chunks, staging.work, progress)
     files = close_sessions(sessions)
     save_document(staging.root / STROKES, document)
     stats = frame_stats(numbers, data.plan, frames, References.load(take.path / DATA / REFERENCES))
     spans = find_spans(stats, float(plate.info.rate))
     made_from = file_hash(staging.root / STROKES)
+    files = {**take.manifest["files"], **files}
     manifest = {
         **take.manifest,
         "review": review_rows(spans),
         "comp": {**take.manifest.get("comp", {}), "matte": made_from, **({"picture": made_from} if pictures else {})},
-        "files": {**take.manifest["files"], **files},
+        "override": said,
+        "holds_plate": held_keys(document.drive.holds(frames), frames.start),
+        "deliveries": [writer.name for writer in writers],
+        "files": {**files, **script_files(files)},
         "frames": updated_rows(take.manifest["frames"], numbers) if pictures else take.manifest["frames"],
     }
-    write_sheet(staging.root / REPORT, maker(PatchMaker), manifest, stats, spans)
+    write_sheet(staging.root / REPORT, maker(PatchMaker, overrides), manifest, stats, spans)
+    write_scripts(staging.root, manifest)
     return manifest
 
 
@@ -197,6 +240,17 @@ def _plate_of(take: Take) -> MediaInfo:
     return info
 
 
+def deliveries_of(take: Take, more: Sequence[str], manager: Manager) -> list[TakeWriter]:
+    """The writers of what a take delivers, and of what it shall deliver besides.
+
+    Raises:
+        SettingsError: a delivery is unknown, or a plugin that the take was rendered with is gone.
+    """
+    kept = take.manifest.get("deliveries", take.manifest["request"]["deliver"])
+    wanted = find_writers(more, manager) if more else {}
+    return list({**{name: _writer(name, manager) for name in kept}, **wanted}.values())
+
+
 def _writer(name: str, manager: Manager) -> TakeWriter:
     known = manager.writers()
     if name not in known:
@@ -207,7 +261,9 @@ def _writer(name: str, manager: Manager) -> TakeWriter:
     return known[name]
 
 
-def _delivery_job(take: Take, info: MediaInfo, chunks: tuple[FrameRange, ...], staging: Staging) -> DeliveryJob:
+def _delivery_job(
+    take: Take, info: MediaInfo, chunks: tuple[FrameRange, ...], staging: Staging, drive: Drive
+) -> DeliveryJob:
     dub, job = take.manifest["inputs"]["dub"], take.manifest["job"]
     return DeliveryJob(
         folder=staging.root,
@@ -218,6 +274,7 @@ def _delivery_job(take: Take, info: MediaInfo, chunks: tuple[FrameRange, ...], s
         dub=Path(dub["path"]),
         dub_offset_s=job["dub_offset_s"],
         dub_track=dub["track"],
+        settings=writer_settings(drive, frames_of(take), take.manifest["model"]["crop_size"]),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 #: `progress(stage, done, total)`; stages are "track", "audio", "render", "deliver". Raise `RedubCancelled` to stop.
 ProgressFn: TypeAlias = Callable[[str, int, int], None]
 
-Delivery: TypeAlias = Literal["prores", "prores4444", "h264", "png", "exr"]
-DELIVERIES: tuple[Delivery, ...] = ("prores", "prores4444", "h264", "png", "exr")
+Delivery: TypeAlias = Literal[
+    "prores",
+    "prores4444",
+    "h264",
+    "png",
+    "exr",
+    "matte-exr",
+    "matte-png",
+    "matte-tiff",
+    "matte-prores4444",
+    "matte-luma",
+    "crop-exr",
+]
+DELIVERIES: tuple[Delivery, ...] = get_args(Delivery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +166,8 @@ class Patch:
         error: same shape and unit, the network's predicted error map.
         matte: same shape in [0, 1], the uncertainty matte; 1 = look here.
         st: (rect.height, rect.width, 2) float32, crop coordinates of each pixel in [0, 1] (s right, t up), 0 outside.
+        unheld: pixels and coverage before the matte gave the plate back; None where it gives nothing back.
+        crop: the same in crop space; None where nobody needs it.
     """
 
     rect: Rect
@@ -163,6 +177,24 @@ class Patch:
     error: FloatArray
     matte: FloatArray
     st: FloatArray | None = None
+    unheld: tuple[PixelArray, FloatArray] | None = None
+    crop: CropMaps | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CropMaps:
+    """The same frame in the stabilised crop, as the network drew it.
+
+    Shape:
+        image: (h, w, 3) float32 display RGB.
+        coverage, sigma, error, matte: (h, w) float32, before the matte drives anything.
+    """
+
+    image: FloatArray
+    coverage: FloatArray
+    sigma: FloatArray
+    error: FloatArray
+    matte: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,9 +26,12 @@ from julnet_plugin.compose.rim import rim_offset
 from julnet_plugin.config import ComposeSettings
 from julnet_plugin.errors import ShapeError
 from julnet_plugin.face.crop import sample_crop, scaled
+from julnet_plugin.matte.drive import driven_coverage, driven_image
 from julnet_plugin.types import Patch, Rect
 
 if TYPE_CHECKING:
+    from julnet_plugin.matte.overrides import MattePixels
+    from julnet_plugin.matte.settings import DriveState
     from julnet_plugin.types import FloatArray, PixelArray
 
 Float32 = NDArray[np.float32]
@@ -51,14 +54,22 @@ class DisplayTransform(Protocol):
 class CropLayers:
     """What one frame has in crop space, all arrays of one size (h, w).
 
-    `coverage` says where generated pixels are used; a drive mode may have lowered it. `region` is the coverage before
-    that: it says where the model drew at all, its edge is the rim, and σ, error and matte are delivered wherever it is
-    above 0, so that a plate held by the matte does not erase the matte.
+    `coverage` says where generated pixels are used, before the matte takes any of them back. `region` says where the
+    model drew at all: its edge is the rim, and σ, error and matte are delivered wherever it is above 0, so that a plate
+    held by the matte does not erase the matte.
+
+    The matte drives the picture on the plate's own pixels, after it was warped: what is delivered is what acted, pixel
+    for pixel, so that a matte which comes back from another program changes the pixels that were painted and no others.
 
     Shape:
         image: (h, w, 3) display RGB.
         coverage, sigma, error, matte, region: (h, w).
         source: (h, w, 3) the plate's crop in display RGB; sampled from the plate when None.
+        held: (h, w, 3) the clean reference that a drive may hold, display RGB.
+
+    Attributes:
+        drive: what the matte does to the picture; None = nothing.
+        edits: matte pixels of the plate that somebody set in another program; they replace the warped matte's.
     """
 
     image: FloatArray
@@ -68,10 +79,13 @@ class CropLayers:
     matte: FloatArray | None = None
     region: FloatArray | None = None
     source: FloatArray | None = None
+    held: FloatArray | None = None
+    drive: DriveState | None = None
+    edits: MattePixels | None = None
 
     def __post_init__(self) -> None:
         size = self.image.shape[:2]
-        for name in ("coverage", "sigma", "error", "matte", "region", "source"):
+        for name in ("coverage", "sigma", "error", "matte", "region", "source", "held"):
             array = getattr(self, name)
             if array is not None and array.shape[:2] != size:
                 msg = f"{name} is {array.shape[:2]}, but the crop is {size}: all layers share one size"
@@ -123,17 +137,47 @@ class Compositor:
         if rect is None:
             return None
         coverage, sigma, error, matte = _unstacked(maps, reach, rect)
-        image = self._matched(plate, layers, region, plate_from_crop)
-        generated = warp_picture(image, matrix, rect)
+        if layers.edits is not None:
+            layers.edits.put_into(matte, rect, drawn=_drawn(maps, reach, rect))
+        shown = self._generated(plate, layers, region, plate_from_crop, rect, matte)
         if noise is not None and self.settings.grain > 0 and noise.any():
-            generated += grain_field(noise * self.settings.grain, generated.shape[:2], self.seed, frame)
-        pixels = blend(plate[rect.slices], self.transform.to_plate(np.clip(generated, 0, 1)), coverage)
-        st = crop_coordinates(matrix, rect, size) if self.settings.st_map else None
-        return Patch(rect=rect, pixels=pixels, coverage=coverage, sigma=sigma, error=error, matte=matte, st=st)
+            shown += grain_field(noise * self.settings.grain, shown.shape[:2], self.seed, frame)
+        generated = self.transform.to_plate(np.clip(shown, 0, 1))
+        under = plate[rect.slices]
+        driven = _driven(layers.drive, coverage, matte)
+        return Patch(
+            rect=rect,
+            pixels=blend(under, generated, driven),
+            coverage=driven,
+            sigma=sigma,
+            error=error,
+            matte=matte,
+            st=crop_coordinates(matrix, rect, size) if self.settings.st_map else None,
+            unheld=None if driven is coverage else (blend(under, generated, coverage), coverage),
+        )
 
-    def _matched(self, plate: PixelArray, layers: CropLayers, region: FloatArray, affine: Float64) -> Float32:
-        """The generated crop with its rim in the plate's colour."""
-        image = np.asarray(layers.image, np.float32)
+    def _generated(
+        self,
+        plate: PixelArray,
+        layers: CropLayers,
+        region: FloatArray,
+        plate_from_crop: Float64,
+        rect: Rect,
+        matte: Float32,
+    ) -> Float32:
+        """The generated picture on the plate's pixels, display RGB; a held reference where the matte asks for it."""
+        matrix = _scaled(plate_from_crop, layers.image.shape[:2])
+        picture = warp_picture(self._matched(plate, layers, layers.image, region, plate_from_crop), matrix, rect)
+        if layers.drive is None or layers.held is None:
+            return picture
+        held = warp_picture(self._matched(plate, layers, layers.held, region, plate_from_crop), matrix, rect)
+        return driven_image(layers.drive, picture, matte, held)
+
+    def _matched(
+        self, plate: PixelArray, layers: CropLayers, picture: FloatArray, region: FloatArray, affine: Float64
+    ) -> Float32:
+        """A crop with its rim in the plate's colour."""
+        image = np.asarray(picture, np.float32)
         if self.settings.colour_match <= 0:
             return image
         source = layers.source
@@ -231,20 +275,38 @@ def _scaled(plate_from_crop: Float64, size: tuple[int, ...]) -> Float64:
 
 
 def _stacked(layers: CropLayers, region: FloatArray) -> Float32:
-    """Region, coverage, σ, error and perhaps the matte in one array, 0 outside the region."""
+    """Region, coverage, σ, error and perhaps the matte and where it counts in one array, 0 outside the region."""
     drawn = (region > 0).astype(np.float32)
-    planes = [layers.coverage, layers.sigma, layers.error] + ([] if layers.matte is None else [layers.matte])
+    planes = [layers.coverage, layers.sigma, layers.error]
+    planes += [] if layers.matte is None else [layers.matte, drawn]
     masked = [np.multiply(p, drawn, dtype=np.float32) for p in planes]
     return np.asarray(cv2.merge([np.asarray(region, np.float32), *masked]), np.float32)
+
+
+def _driven(drive: DriveState | None, coverage: Float32, matte: Float32) -> Float32:
+    """Coverage after the matte gave the plate back; the same array where it gives nothing back."""
+    if drive is None or drive.mode != "hold_plate" or drive.amount == 0:
+        return coverage
+    driven = driven_coverage(drive, coverage, matte)
+    driven[driven < COVERAGE_FLOOR] = 0
+    return driven
+
+
+def _drawn(maps: Float32, reach: Rect, rect: Rect) -> NDArray[np.bool_]:
+    """Where the model drew, of warped maps cut to the tight rectangle."""
+    y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
+    return np.asarray(maps[y : y + rect.height, x : x + rect.width, 0] >= COVERAGE_FLOOR)
 
 
 def _unstacked(maps: Float32, reach: Rect, rect: Rect) -> tuple[Float32, Float32, Float32, Float32]:
     """Cut warped maps to the tight rectangle; everything is 0 outside the region, tiny coverage is 0."""
     y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
     cut = maps[y : y + rect.height, x : x + rect.width]
-    drawn, coverage, sigma, error = (np.ascontiguousarray(cut[..., k]) for k in range(4))
-    matte = np.ascontiguousarray(cut[..., 4]) if cut.shape[-1] > 4 else np.zeros_like(sigma)
-    outside = drawn < COVERAGE_FLOOR
+    coverage, sigma, error = (np.ascontiguousarray(cut[..., k]) for k in range(1, 4))
+    matte = np.zeros_like(sigma)
+    if cut.shape[-1] > 4:  # between pixels of the region only: at its rim white must stay white
+        matte = np.divide(cut[..., 4], cut[..., 5], out=matte, where=cut[..., 5] > 0)
+    outside = ~_drawn(maps, reach, rect)
     for plane in (coverage, sigma, error, matte):
         plane[outside] = 0
     coverage[coverage < COVERAGE_FLOOR] = 0

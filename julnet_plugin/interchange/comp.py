@@ -81,13 +81,12 @@ class CompSpec:
         )
 
 
-def comp_of(manifest: Mapping[str, Any], name: str, held: Sequence[float] = ()) -> CompSpec | None:
+def comp_of(manifest: Mapping[str, Any], name: str) -> CompSpec | None:
     """The comp of a take.
 
     Args:
         manifest: the contents of `take.json`.
         name: of the take, for people.
-        held: how strongly the matte holds the plate on every frame of the take, 0 to 1; empty = nowhere.
 
     Returns:
         None where the take has no `exr` delivery to rebuild it from.
@@ -97,7 +96,7 @@ def comp_of(manifest: Mapping[str, Any], name: str, held: Sequence[float] = ()) 
         return None
     start, stop = plate["frame_range"]
     first = int(plate["first_number"])
-    colour = plate["colour"]
+    colour, held = plate["colour"], manifest.get("holds_plate", ())
     return CompSpec(
         name=name,
         width=int(plate["width"]),
@@ -109,8 +108,8 @@ def comp_of(manifest: Mapping[str, Any], name: str, held: Sequence[float] = ()) 
         layers=Footage(path=str(pattern), first=first, count=stop - start, start=first),
         values=_values(colour),
         pixel_aspect=Fraction(plate.get("pixel_aspect", "1")),
-        patch_layer=str(manifest.get("exr", {}).get("patch_layer", "")),
-        amount=_keys(held, first),
+        patch_layer="patch" if held else "",
+        amount=tuple((first + int(frame) - start, float(value)) for frame, value in held),
     )
 
 
@@ -139,8 +138,16 @@ def _values(colour: Mapping[str, Any]) -> str:
     return "the plate's own code values, not linear"
 
 
-def _keys(held: Sequence[float], first: int) -> tuple[tuple[int, float], ...]:
-    """As few keys as say every frame exactly, with straight lines between them."""
+def held_keys(held: Sequence[float], first: int) -> tuple[tuple[int, float], ...]:
+    """How strongly the plate is held, as few keys as say every frame exactly with straight lines between them.
+
+    Args:
+        held: one value a frame, 0 to 1.
+        first: number of the first of them.
+
+    Returns:
+        (frame, value) pairs; none where nothing is ever held.
+    """
     keys: list[tuple[int, float]] = []
     for position, value in enumerate(held):
         before = held[position - 1] if position else None

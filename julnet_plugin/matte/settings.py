@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from julnet_plugin.errors import SettingsError
 from julnet_plugin.matte.jsonio import Reader
 from julnet_plugin.matte.keyframes import Curve, Key, read_curve
+from julnet_plugin.types import FrameRange
 
 CODE_VALUES = 255.0  #: one display value is this many 8-bit code values
 
@@ -187,6 +188,11 @@ class Drive:
                 reference = self.reference_frame if part.reference_frame is None else part.reference_frame
                 return DriveState(mode=part.mode, amount=self.amount.at(frame), reference_frame=reference)
         return DriveState(mode=self.mode, amount=self.amount.at(frame), reference_frame=self.reference_frame)
+
+    def holds(self, frames: FrameRange) -> list[float]:
+        """How strongly the matte gives the plate back on each of these frames, 0 to 1."""
+        states = [self.at(frame) for frame in range(frames.start, frames.stop)]
+        return [state.amount if state.mode == "hold_plate" else 0.0 for state in states]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -83,8 +83,82 @@ def read_pixels(path: Path) -> NDArray[np.floating[Any]]:
         MediaError: as `read_header`, or the pixels cannot be decoded.
     """
     file = _open(path)
+    names = _colour_channels(list(file.channels()), path)
+    return _placed(file, names, path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatteHeader:
+    """What one EXR file says of itself, whatever channels it has."""
+
+    width: int  #: of the display window
+    height: int
+    rate: Fraction | None
+    timecode: str | None
+    half: bool  #: whether its channels are half floats
+
+
+def read_matte_header(path: Path) -> MatteHeader:
+    """Read what the header of a matte says.
+
+    Raises:
+        MediaError: missing, not an EXR, cut off, or no matte in it.
+    """
+    file = _open(path)
     header, channels = file.header(), file.channels()
-    names = _colour_channels(list(channels), path)
+    (x0, y0), (x1, y1) = header["displayWindow"]
+    rate = _rate(header["framesPerSecond"]) if header.get("framesPerSecond") else None
+    return MatteHeader(
+        width=int(x1 - x0) + 1,
+        height=int(y1 - y0) + 1,
+        rate=rate,
+        timecode=_timecode(header.get("timeCode"), rate),
+        half=_dtype(channels[_matte_channel(list(channels), None, path)], path) == np.float16,
+    )
+
+
+def read_matte(path: Path, channel: str | None = None) -> NDArray[np.float32]:
+    """The matte in one file, over its whole display window; 0 where the data window leaves it empty.
+
+    Args:
+        path: the file.
+        channel: which; "alpha" is A, "luma" the grey. When None: `uncertainty.matte`, else the only grey, else alpha.
+
+    Raises:
+        MediaError: as `read_matte_header`, or the pixels cannot be decoded or are not numbers.
+    """
+    file = _open(path)
+    name = _matte_channel(list(file.channels()), channel, path)
+    matte = _placed(file, (name,), path)[..., 0].astype(np.float32)
+    if not np.isfinite(matte).all():
+        raise MediaError(f"{path.name} holds pixels that are no numbers in {name}: render it again", path)
+    return matte
+
+
+def _matte_channel(names: list[str], channel: str | None, path: Path) -> str:
+    """The channel that holds the matte."""
+    if channel is not None:
+        asked = {"alpha": ["A"], "luma": ["Y", "R"]}.get(channel, [channel])
+        found = next((name for name in asked if name in names), None)
+        if found is None:
+            msg = f"{path.name} has no channel {channel!r} (it has {', '.join(names[:8])}): choose one of these"
+            raise MediaError(msg, path)
+        return found
+    for name in ("uncertainty.matte", "Y", "R", "A"):
+        if name in names:
+            return name
+    if len(names) == 1:
+        return names[0]
+    ending = [name for name in names if name.endswith((".Y", ".R", ".matte"))]
+    if len(ending) == 1:
+        return ending[0]
+    msg = f"{path.name} has several channels ({', '.join(names[:8])}) and none is the matte's: say which one it is"
+    raise MediaError(msg, path)
+
+
+def _placed(file: Any, names: tuple[str, ...], path: Path) -> NDArray[np.floating[Any]]:
+    """Channels of a file over its whole display window, (H, W, channels)."""
+    header, channels = file.header(), file.channels()
     try:
         planes = [np.asarray(channels[name].pixels) for name in names]
     except _EXR_ERRORS as exc:
@@ -92,7 +166,7 @@ def read_pixels(path: Path) -> NDArray[np.floating[Any]]:
     (left, top), (right, bottom) = header["displayWindow"]
     (x0, y0), (x1, y1) = header["dataWindow"]
     dtype = np.result_type(*planes)
-    picture = np.zeros((int(bottom - top) + 1, int(right - left) + 1, 3), dtype)
+    picture = np.zeros((int(bottom - top) + 1, int(right - left) + 1, len(names)), dtype)
     rows = slice(max(int(y0), int(top)), min(int(y1), int(bottom)) + 1)
     columns = slice(max(int(x0), int(left)), min(int(x1), int(right)) + 1)
     if rows.start < rows.stop and columns.start < columns.stop:

@@ -104,7 +104,7 @@ MATTE = MovieKind(
 class MovieWriter:
     """A movie delivery; see `interfaces.TakeWriter`."""
 
-    kind: Literal["movie", "sequence"] = "movie"
+    kind: Literal["movie", "sequence", "matte"] = "movie"
 
     def __init__(self, kind: MovieKind) -> None:
         self.name = kind.name
@@ -120,7 +120,7 @@ class MatteWriter:
     """The uncertainty matte as a movie: its luma is the matte, black where the plate is untouched."""
 
     name = "matte"
-    kind: Literal["movie", "sequence"] = "movie"
+    kind: Literal["movie", "sequence", "matte"] = "matte"
 
     def open(self, job: DeliveryJob) -> MovieSession:
         """Start, or go on with, the movie."""
@@ -189,7 +189,7 @@ class MovieSession:
             options["movie_timescale"] = str(self._sound.info.sample_rate_hz)
         with (
             replacing(self._path) as temporary,
-            av.open(str(temporary), "w", format="mov", options=options) as container,
+            av.open(str(temporary), "w", format=self._path.suffix[1:], options=options) as container,
         ):
             container.metadata["comment"] = SYNTHETIC
             stream = add_picture_stream(container, self._codec, timing, metadata)
@@ -287,18 +287,19 @@ class DubPictures:
 
 
 class MattePictures:
-    """Makes the frames of `matte.mov`."""
+    """Makes the frames of a movie whose luma is the matte."""
 
-    def __init__(self, info: MediaInfo) -> None:
+    def __init__(self, info: MediaInfo, kind: MovieKind = MATTE) -> None:
         self._info = info
         self.colour = _BT709
-        self.encoding = Encoding(pixel_format=MATTE.pixel_format(info), matrix="bt709", full_range=False)
+        self.encoding = Encoding(pixel_format=kind.pixel_format(info), matrix="bt709", full_range=False)
 
     def picture(self, frame: PlateFrame, patch: Patch | None) -> av.VideoFrame:
         """One frame of the matte."""
         del frame
         picture = av.VideoFrame(self._info.width, self._info.height, self.encoding.pixel_format)
-        low, high, grey = (int(value) for value in (64, 940, 512))
+        unit = 2 ** (picture.format.components[0].bits - 8)
+        low, high, grey = 16 * unit, 235 * unit, 128 * unit
         luma = plane(picture, 0)
         luma[:] = low
         for index in (1, 2):

@@ -72,6 +72,18 @@ def find_sequence(path: Path) -> Sequence:
     Raises:
         MediaError: no picture there, several sequences in one folder, an empty file, or a gap in the numbers.
     """
+    files = numbered_files(path)
+    numbers = sorted(files)
+    _refuse_gaps(numbers, path)
+    return Sequence(first=files[numbers[0]], first_number=numbers[0], count=len(numbers))
+
+
+def numbered_files(path: Path) -> dict[int, Path]:
+    """The files that a pattern, one of its frames, or a folder stands for, by number; there may be gaps.
+
+    Raises:
+        MediaError: no picture there, several sequences in one folder, two files of one number, or an empty file.
+    """
     if path.is_dir():
         head, tail = _only_sequence_in(path)
         folder = path
@@ -83,7 +95,7 @@ def find_sequence(path: Path) -> Sequence:
         check_file(path, "picture")
         match = _NUMBERED.fullmatch(path.name)
         if match is None:
-            return Sequence(first=path, first_number=0, count=1)
+            return {0: path}
         head, tail, folder = match["head"], match["tail"], path.parent
     return _collect(folder, head, tail, path)
 
@@ -102,7 +114,7 @@ def _only_sequence_in(folder: Path) -> tuple[str, str]:
     return found.pop()
 
 
-def _collect(folder: Path, head: str, tail: str, asked: Path) -> Sequence:
+def _collect(folder: Path, head: str, tail: str, asked: Path) -> dict[int, Path]:
     files: dict[int, Path] = {}
     exact = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
     if folder.is_dir():
@@ -117,23 +129,21 @@ def _collect(folder: Path, head: str, tail: str, asked: Path) -> Sequence:
     if not files:
         msg = f"no file matches {asked}; check the pattern and the folder"
         raise MediaError(msg, asked)
-    numbers = sorted(files)
-    _refuse_gaps(numbers, f"{head}####{tail}", asked)
-    for number in numbers:
+    for number in sorted(files):
         if files[number].stat().st_size == 0:
             msg = f"{files[number].name} is empty (0 bytes); render or copy it again"
             raise MediaError(msg, files[number])
-    return Sequence(first=files[numbers[0]], first_number=numbers[0], count=len(numbers))
+    return files
 
 
-def _refuse_gaps(numbers: list[int], name: str, asked: Path) -> None:
+def _refuse_gaps(numbers: list[int], asked: Path) -> None:
     missing_count = numbers[-1] - numbers[0] + 1 - len(numbers)
     if missing_count == 0:
         return
     present = set(numbers)
     first_missing = next(number for number in range(numbers[0], numbers[-1]) if number not in present)
     msg = (
-        f"{name} has a gap: frame {first_missing} is missing ({missing_count} in all between {numbers[0]} and "
+        f"{asked.name} has a gap: frame {first_missing} is missing ({missing_count} in all between {numbers[0]} and "
         f"{numbers[-1]}); render what is missing or move the rest to another folder"
     )
     raise MediaError(msg, asked)

@@ -1,8 +1,7 @@
-"""Sequence deliveries: PNG for anybody, EXR with σ, error and ST coordinates for compositors."""
+"""Sequence deliveries: what they share, and the PNG pictures for anybody. `exr_writer` has those for compositors."""
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from pathlib import Path
@@ -10,15 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import av
 import numpy as np
-import OpenEXR
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError
 from julnet_plugin.media.colour import DisplayTransform, plate_dtype, to_dtype
-from julnet_plugin.media.exr import CHROMATICITIES, exr_timecode
 from julnet_plugin.media.files import flush, replacing, writing
-from julnet_plugin.media.movie_writer import SYNTHETIC
-from julnet_plugin.media.timecode import Timecode, start_of
 
 if TYPE_CHECKING:
     from julnet_plugin.media.reader import PlateFrame
@@ -44,7 +39,7 @@ def full_size(info: MediaInfo, patch: Patch | None, values: FloatArray | None) -
     return whole
 
 
-class _SequenceSession(ABC):
+class SequenceSession(ABC):
     """Files of a sequence, one or more a frame; see `interfaces.DeliverySession`.
 
     A chunk counts as finished when its files are on the disk and a mark in the work folder says so; a file that has
@@ -110,7 +105,7 @@ class _SequenceSession(ABC):
         return self.job.work / f"{self.name}.{chunk.start:08d}-{chunk.stop:08d}.done"
 
 
-class PngSession(_SequenceSession):
+class PngSession(SequenceSession):
     """Dub, coverage and uncertainty as PNG: 8 bits for 8-bit plates, else 16."""
 
     name = "png"
@@ -135,34 +130,51 @@ class PngSession(_SequenceSession):
         picture = composited(frame, patch)
         if self._transform is not None:
             picture = to_dtype(self._transform.to_display(picture) * np.float32(65535), self._dtype)
-        write_png(self.path("png", index), picture)
+        write_picture(self.path("png", index), picture)
         # Upwards: coverage 0 in the file must mean that the plate is untouched.
-        write_png(self.path("coverage", index), self._levels(coverage, np.ceil))
-        write_png(self.path("uncertainty", index), self._levels(matte, np.rint))
+        write_picture(self.path("coverage", index), self._levels(coverage, np.ceil))
+        write_picture(self.path("uncertainty", index), self._levels(matte, np.rint))
 
     def _levels(self, values: NDArray[np.float32], rounding: Any) -> PixelArray:
-        peak = 255 if self._dtype == np.uint8 else 65535
-        return rounding(np.clip(values, 0, 1) * np.float64(peak)).astype(self._dtype)  # type: ignore[no-any-return]
+        return levels(values, self._dtype, rounding)
 
 
-_PNG_FORMATS = {(3, 1): "rgb24", (3, 2): "rgb48be", (2, 1): "gray", (2, 2): "gray16be"}
+def levels(values: NDArray[np.float32], dtype: np.dtype[Any], rounding: Any = np.rint) -> PixelArray:
+    """Numbers from 0 to 1 as whole numbers over the dtype's whole range."""
+    return rounding(np.clip(values, 0, 1) * np.float64(np.iinfo(dtype).max)).astype(dtype)  # type: ignore[no-any-return]
 
 
-def write_png(path: Path, pixels: PixelArray) -> None:
-    """Write an (H, W, 3) or (H, W) picture of uint8 or uint16.
+#: FFmpeg's encoder of a suffix, its options, and its pixel formats by (array axes, bytes of a sample).
+_PICTURES: dict[str, tuple[str, dict[str, str], dict[tuple[int, int], str]]] = {
+    ".png": (
+        "png",
+        {"compression_level": "1", "pred": "sub"},
+        {(3, 1): "rgb24", (3, 2): "rgb48be", (2, 1): "gray", (2, 2): "gray16be"},
+    ),
+    ".tif": (
+        "tiff",
+        {"compression_algo": "deflate"},
+        {(3, 1): "rgb24", (3, 2): "rgb48le", (2, 1): "gray", (2, 2): "gray16le"},
+    ),
+}
+
+
+def write_picture(path: Path, pixels: PixelArray) -> None:
+    """Write an (H, W, 3) or (H, W) picture of uint8 or uint16, as PNG or TIFF by the path's suffix.
 
     Raises:
         MediaError: it cannot be written.
     """
     array: Any = np.ascontiguousarray(pixels)
-    pixel_format = _PNG_FORMATS[pixels.ndim, pixels.dtype.itemsize]
+    name, options, formats = _PICTURES[path.suffix]
+    pixel_format = formats[pixels.ndim, pixels.dtype.itemsize]
     with replacing(path, flushed=False) as temporary:
-        encoder = av.CodecContext.create("png", "w")
+        encoder = av.CodecContext.create(name, "w")
         assert isinstance(encoder, av.VideoCodecContext)
         encoder.width, encoder.height = pixels.shape[1], pixels.shape[0]
         encoder.pix_fmt = pixel_format
         encoder.time_base = Fraction(1)
-        encoder.options = {"compression_level": "1", "pred": "sub"}
+        encoder.options = options
         encoder.thread_count = 1
         frame = av.VideoFrame.from_ndarray(array, pixel_format)  # swaps bytes itself
         frame.pts = 0
@@ -170,87 +182,12 @@ def write_png(path: Path, pixels: PixelArray) -> None:
         temporary.write_bytes(b"".join(bytes(packet) for packet in packets))
 
 
-class ExrSession(_SequenceSession):
-    """One EXR a frame with the picture and every map that the take has."""
-
-    name = "exr"
-    folder = "exr"
-
-    def __init__(self, job: DeliveryJob) -> None:
-        self.patterns = {"exr": "exr/layers.######.exr"}
-        super().__init__(job)
-        self._start = start_of(job.info)
-        plate = plate_dtype(job.info)
-        #: Half where it holds the plate's numbers exactly; 16-bit whole numbers need float.
-        self._dtype = np.dtype(np.float16 if plate in (np.uint8, np.float16) else np.float32)
-
-    def write_files(self, frame: PlateFrame, patch: Patch | None) -> None:
-        """Write one frame."""
-        info = self.job.info
-        picture = composited(frame, patch)
-        if picture.dtype.kind == "u":
-            picture = np.divide(picture, np.float32(255 if picture.dtype == np.uint8 else 65535), dtype=np.float32)
-        maps = {
-            "A": None if patch is None else patch.coverage,
-            "uncertainty.sigma": None if patch is None else patch.sigma,
-            "uncertainty.error": None if patch is None else patch.error,
-            "uncertainty.matte": None if patch is None else patch.matte,
-            "st.s": None if patch is None or patch.st is None else patch.st[..., 0],
-            "st.t": None if patch is None or patch.st is None else patch.st[..., 1],
-        }
-        channels: dict[str, Any] = {name: full_size(info, patch, values) for name, values in maps.items()}
-        for number, name in enumerate("RGB"):
-            channels[name] = np.ascontiguousarray(picture[..., number], self._dtype)
-        with replacing(self.path("exr", frame.index), flushed=False) as temporary:
-            OpenEXR.File(self._header(frame.index), channels).write(os.fspath(temporary))
-
-    def _header(self, index: int) -> dict[str, Any]:
-        info = self.job.info
-        primaries = info.colour.primaries if info.colour.primaries in CHROMATICITIES else "bt709"
-        header: dict[str, Any] = {
-            "compression": OpenEXR.ZIP_COMPRESSION,
-            "type": OpenEXR.scanlineimage,
-            "framesPerSecond": info.rate,
-            "chromaticities": CHROMATICITIES[primaries],
-            "pixelAspectRatio": float(info.pixel_aspect),
-            "julnet.values": _values(info),
-            "julnet.synthetic": SYNTHETIC,
-        }
-        if info.start_timecode is not None:
-            label = Timecode(frame=self._start.frame + index, rate=info.rate, drop_frame=self._start.drop_frame)
-            header |= exr_timecode(label)
-        if info.reel:
-            header["reelName"] = info.reel
-        return header
-
-
-def _values(info: MediaInfo) -> str:
-    """What R, G and B are, in words, for whoever sets the colour space of a read node."""
-    if info.colour.space:
-        return f"the plate's own values, in {info.colour.space}"
-    if info.colour.transfer == "linear":
-        return "the plate's own values, scene-linear"
-    transfer = info.colour.transfer if info.colour.transfer != "unknown" else "as video"
-    return f"the plate's own code values on 0 to 1 (transfer {transfer}), not linear"
-
-
 class PngWriter:
     """The `png` delivery; see `interfaces.TakeWriter`."""
 
     name = "png"
-    kind: Literal["movie", "sequence"] = "sequence"
+    kind: Literal["movie", "sequence", "matte"] = "sequence"
 
     def open(self, job: DeliveryJob) -> PngSession:
         """Start, or go on with, the sequence."""
         return PngSession(job)
-
-
-class ExrWriter:
-    """The `exr` delivery; see `interfaces.TakeWriter`."""
-
-    name = "exr"
-    kind: Literal["movie", "sequence"] = "sequence"
-
-    def open(self, job: DeliveryJob) -> ExrSession:
-        """Start, or go on with, the sequence."""
-        return ExrSession(job)

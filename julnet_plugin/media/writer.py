@@ -7,8 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from julnet_plugin import hookimpl
+from julnet_plugin.media.exr_writer import CropExrWriter, ExrWriter, MatteExrWriter
+from julnet_plugin.media.matte_writer import MatteAlphaWriter, MatteLumaWriter, MattePngWriter, MatteTiffWriter
 from julnet_plugin.media.movie_writer import H264, PRORES, PRORES_4444, MatteWriter, MovieWriter
-from julnet_plugin.media.sequence_writer import ExrWriter, PngWriter
+from julnet_plugin.media.sequence_writer import PngWriter
 
 if TYPE_CHECKING:
     from julnet_plugin.interfaces import DeliverySession, TakeWriter
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 @hookimpl
 def julnet_writers() -> Sequence[TakeWriter]:
     """The built-in deliveries."""
-    return [MovieWriter(PRORES), MovieWriter(PRORES_4444), MovieWriter(H264), PngWriter(), ExrWriter()]
+    pictures: list[TakeWriter] = [MovieWriter(PRORES), MovieWriter(PRORES_4444), MovieWriter(H264)]
+    pictures += [PngWriter(), ExrWriter()]
+    mattes: list[TakeWriter] = [MatteExrWriter(), MattePngWriter(), MatteTiffWriter(), MatteAlphaWriter()]
+    return [*pictures, *mattes, MatteLumaWriter(), CropExrWriter()]
 
 
 class Deliveries:

@@ -19,6 +19,7 @@ from julnet_plugin.pipeline.hashing import file_hash, plate_hash
 from julnet_plugin.pipeline.workfolder import check_free
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from julnet_plugin.interfaces import AudioFeatures, TakeWriter
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 _MOST_WORKERS = 4  #: each holds its own activations: up to 0.3 GB for the `paper` network
 #: Least bytes for one plate pixel of each delivery, from quiet pictures; half of it must be free before a job starts.
-_BYTES_PER_PIXEL = {"prores": 0.3, "prores4444": 0.45, "h264": 0.04, "png": 1.0, "exr": 0.3}
+_BYTES_PER_PIXEL = {"prores": 0.3, "prores4444": 0.45, "h264": 0.04, "png": 1.0, "exr": 0.1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +68,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
     from julnet_plugin.model.engine import load_engine
 
     settings = load_settings(request.settings)
-    writers = _deliveries(request.deliver, manager)
+    writers = find_writers(request.deliver, manager)
     check_free(request.take_dir, resume=request.resume)
     model = find_model(request.model)
     info = probe(request.plate)
@@ -153,7 +154,12 @@ def parse_refs(text: str, frames: FrameRange) -> tuple[int, ...]:
     return refs
 
 
-def _deliveries(names: tuple[str, ...], manager: Manager) -> dict[str, TakeWriter]:
+def find_writers(names: Sequence[str], manager: Manager) -> dict[str, TakeWriter]:
+    """The writers of these deliveries, by name.
+
+    Raises:
+        SettingsError: none was named, or one is unknown; with the nearest name.
+    """
     known = manager.writers()
     if not names:
         raise SettingsError(f"no delivery was asked for: give one or more of {', '.join(sorted(known))}", key="deliver")

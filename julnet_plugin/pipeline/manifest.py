@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import julnet_plugin
+from julnet_plugin.interchange.comp import held_keys
 from julnet_plugin.matte.spans import FrameStats, ReviewSpan
+from julnet_plugin.pipeline.scripts import script_files
 from julnet_plugin.take import SCHEMA, STROKES, VERSION
 
 if TYPE_CHECKING:
@@ -75,7 +77,10 @@ def build_manifest(
         "warnings": warnings(job, shots),
         "review": review_rows(spans),
         "comp": {"picture": document_sha256, "matte": document_sha256},
-        "files": {**files, "report": REPORT, "strokes": STROKES},
+        "override": None,
+        "holds_plate": held_keys(job.settings.drive.holds(job.frames), job.frames.start),
+        "deliveries": list(job.writers),
+        "files": {**files, **script_files(files), "report": REPORT, "strokes": STROKES},
         "software": software(),
         "frames": frame_rows(stats, shots.plan, shots.schedule.reason, job.frames),
     }
@@ -94,8 +99,12 @@ def describe_plate(info: MediaInfo, frames: FrameRange) -> dict[str, Any]:
     from julnet_plugin.media.timecode import timecode_of
 
     return {
+        "file": str(info.path.absolute()),
+        "kind": info.kind,
+        "frame_count": info.frame_count,
         "width": info.width,
         "height": info.height,
+        "pixel_aspect": str(info.pixel_aspect),
         "rate": str(info.rate),
         "vfr": info.vfr,
         "frame_range": [frames.start, frames.stop],

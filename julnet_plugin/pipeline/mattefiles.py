@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from julnet_plugin.media.movie_writer import MatteWriter
-from julnet_plugin.media.sequence_writer import PngSession, full_size, write_png
+from julnet_plugin.media.sequence_writer import PngSession, full_size, write_picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,15 +27,15 @@ class UncertaintyPngs(PngSession):
     def write_files(self, frame: PlateFrame, patch: Patch | None) -> None:
         """Write the matte of one frame, as `PngSession` does."""
         matte = full_size(self.job.info, patch, None if patch is None else patch.matte)
-        write_png(self.path("uncertainty", frame.index), self._levels(matte, np.rint))
+        write_picture(self.path("uncertainty", frame.index), self._levels(matte, np.rint))
 
 
 def open_matte_sessions(writers: Iterable[TakeWriter], job: DeliveryJob) -> tuple[list[DeliverySession], bool]:
     """Sessions for what shows the matte among a take's deliveries.
 
     Returns:
-        The sessions, and whether one of them shows the picture too, so that it must be composited: EXR layers, and
-        whatever a plugin delivers.
+        The sessions, and whether one of them shows the picture too, so that it must be composited: EXR layers, the
+        movie with the matte in alpha, and whatever a plugin delivers.
     """
     sessions: list[DeliverySession] = []
     pictures = False
@@ -47,7 +47,7 @@ def open_matte_sessions(writers: Iterable[TakeWriter], job: DeliveryJob) -> tupl
             sessions.append(UncertaintyPngs(job))
         else:
             sessions.append(writer.open(job))
-            pictures = True
+            pictures |= writer.kind != "matte" or bool(getattr(writer, "shows_picture", False))
     if movies:
         sessions.append(MatteWriter().open(job))
     return sessions, pictures

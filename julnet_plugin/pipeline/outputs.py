@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from julnet_plugin.types import FrameRange
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from julnet_plugin.interfaces import DeliverySession, TakeWriter
+    from julnet_plugin.matte.settings import Drive
     from julnet_plugin.types import DeliveryJob
 
 
@@ -29,6 +30,11 @@ def joined(chunks: Sequence[FrameRange]) -> list[FrameRange]:
         else:
             spans.append(chunk)
     return spans
+
+
+def writer_settings(drive: Drive, frames: FrameRange, crop_size: Sequence[int]) -> dict[str, Any]:
+    """What writers must know of a take before its first frame, so that all their files have the same layers."""
+    return {"holds_plate": any(drive.holds(frames)), "crop_size": list(crop_size)}
 
 
 def open_sessions(writers: Iterable[TakeWriter], job: DeliveryJob) -> list[DeliverySession]:

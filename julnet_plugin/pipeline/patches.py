@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from julnet_plugin.compose.paste import Compositor, CropLayers
 from julnet_plugin.config import ComposeSettings
 from julnet_plugin.matte.chain import MatteChain
-from julnet_plugin.matte.drive import driven_coverage, driven_image
 from julnet_plugin.pipeline.references import display_crop
+from julnet_plugin.types import CropMaps, Rect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from julnet_plugin.interfaces import MatteOperator
     from julnet_plugin.matte.calibration import Calibration
     from julnet_plugin.matte.document import MatteDocument
+    from julnet_plugin.matte.overrides import MattePixels
     from julnet_plugin.matte.settings import DriveState
     from julnet_plugin.media.reader import PlateFrame, PlateReader
+    from julnet_plugin.pipeline.overrides import Overrides
     from julnet_plugin.pipeline.takedata import TakeData
     from julnet_plugin.types import FrameRange, Patch, PixelArray
 
@@ -41,6 +43,9 @@ class FrameLayers:
     error: Float32
     matte: Float32
     plate_from_crop: NDArray[np.float64]
+    drive: DriveState  #: what the matte does to the picture
+    held: Float32 | None = None  #: the clean reference that it holds
+    edits: MattePixels | None = None  #: matte pixels of the plate that were set in another program
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -58,6 +63,7 @@ class PatchMaker:
         calibration: σ to expected error.
         settings: how the crop is laid into the plate.
         seed: of the grain.
+        overrides: matte pixels that came back from another program.
     """
 
     data: TakeData
@@ -68,6 +74,7 @@ class PatchMaker:
     calibration: Calibration | None
     settings: ComposeSettings
     seed: int
+    overrides: Overrides | None = None
     chain: MatteChain = field(init=False)
     _compositor: Compositor = field(init=False)
     _held: dict[int, Float32 | None] = field(init=False, default_factory=dict)
@@ -82,22 +89,28 @@ class PatchMaker:
         return self.plate.frames(span)
 
     def layers(self, frame: int) -> FrameLayers | None:
-        """The layers of one plate frame, drive applied; None where the plate passes through."""
+        """The layers of one plate frame; None where the plate passes through."""
         sigma, matte = self.data.sigma(frame), self.chain.matte(frame)
         region = self.data.region(frame)
         if sigma is None or matte is None or region is None:
             return None
         state = self.document.drive.at(frame)
-        reference = self._reference(state)
+        edits = None if self.overrides is None else self.overrides.frame(frame)
+        if edits is not None and edits.crop is not None:
+            matte = matte.copy()
+            edits.crop.put_into(matte, Rect(x0=0, y0=0, x1=matte.shape[1], y1=matte.shape[0]))
         return FrameLayers(
             frame=frame,
-            image=driven_image(state, self.data.image(frame), matte, reference),
-            coverage=driven_coverage(state, self.data.coverage(frame), matte),
+            image=self.data.image(frame),
+            coverage=self.data.coverage(frame),
             region=region,
             sigma=sigma,
             error=self.data.error(frame),
             matte=matte,
             plate_from_crop=self.data.plate_from_crop(frame),
+            drive=state,
+            held=self._reference(state),
+            edits=None if edits is None else edits.plate,
         )
 
     def patch(self, frame: PlateFrame, layers: FrameLayers) -> Patch | None:
@@ -111,8 +124,12 @@ class PatchMaker:
             error=layers.error,
             matte=layers.matte,
             source=display_crop(frame.rgb, self.transform, layers.plate_from_crop, size),
+            held=layers.held,
+            drive=layers.drive,
+            edits=layers.edits,
         )
-        return self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+        patch = self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+        return None if patch is None else replace(patch, crop=_maps(layers))
 
     def _reference(self, state: DriveState) -> Float32 | None:
         """The plate's own crop on the frame that is held, read once; None where nothing is held or has no face."""
@@ -156,8 +173,22 @@ class MatteMaker(PatchMaker):
             sigma=layers.sigma,
             error=layers.error,
             matte=layers.matte,
+            drive=layers.drive,
+            edits=layers.edits,
         )
-        return self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+        patch = self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+        return None if patch is None else replace(patch, crop=_maps(layers))
+
+
+def _maps(layers: FrameLayers) -> CropMaps:
+    """What the writers of crop pictures get."""
+    return CropMaps(
+        image=layers.image,
+        coverage=layers.coverage,
+        sigma=layers.sigma,
+        error=layers.error,
+        matte=layers.matte,
+    )
 
 
 class _Black:

@@ -103,8 +103,14 @@ def add_redub_options(parser: argparse.ArgumentParser) -> None:
         "--deliver",
         action="append",
         metavar="|".join(DELIVERIES),
-        help="what to write; may be given several times (prores unless said)",
+        help="what to write; several may be given, apart or with commas (prores unless said)",
     )
+
+
+def deliveries_from(given: list[str] | None) -> tuple[str, ...]:
+    """What `--deliver` asks for, in order and each once: "--deliver exr,png --deliver matte-exr"."""
+    names = (name.strip() for text in given or () for name in text.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def add_settings_options(group: argparse._ActionsContainer) -> None:
@@ -133,7 +139,7 @@ def request_from(args: argparse.Namespace, *, plate: Path, dub: Path, take_dir: 
     Raises:
         SettingsError: an unknown setting or an impossible value.
     """
-    deliver = tuple(dict.fromkeys(args.deliver or ["prores"]))
+    deliver = deliveries_from(args.deliver) or ("prores",)
     return RedubRequest(
         plate=plate,
         dub=dub,

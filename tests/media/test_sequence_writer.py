@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -122,73 +123,161 @@ def test_a_float_plate_gives_sixteen_bit_pictures_to_look_at(make_exr_sequence: 
     assert np.abs(shown / 65535 - 0.383).max() < 0.002
 
 
-def exr(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    file = OpenEXR.File(str(path), separate_channels=True)
-    return file.header(), {name: channel.pixels for name, channel in file.channels().items()}
+def exr(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray], tuple[slice, slice]]:
+    """Header, channels, and where the data window lies in the display window."""
+    with OpenEXR.File(str(path), separate_channels=True) as file:
+        header = dict(file.header())
+        channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
+    (x0, y0), (x1, y1) = header["dataWindow"]
+    return header, channels, (slice(y0, y1 + 1), slice(x0, x1 + 1))
 
 
-def test_exr_holds_the_maps_bit_for_bit(make_movie: Make, tmp_path: Path) -> None:
+def over(
+    plate: np.ndarray, channels: dict[str, np.ndarray], window: tuple[slice, slice], layer: str = ""
+) -> np.ndarray:
+    """The patch over the plate as any compositing program does it, plate values on 0 to 1."""
+    comp = plate.astype(np.float64) / (np.iinfo(plate.dtype).max if plate.dtype.kind == "u" else 1)
+    a = channels[f"{layer}A"].astype(np.float64)[..., None]
+    comp[window] = np.stack([channels[f"{layer}{c}"] for c in "RGB"], axis=-1) + comp[window] * (1 - a)
+    return comp
+
+
+def test_exr_holds_the_maps_bit_for_bit_in_a_window_as_tight_as_the_patch(make_movie: Make, tmp_path: Path) -> None:
     info = probe(make_movie("a.mp4", size=(64, 48), frames=2))
     job = deliver(tmp_path / "take", info, "exr")
-    _, channels = exr(job.folder / "exr" / "layers.000000.exr")
+    header, channels, window = exr(job.folder / "exr" / "layers.000000.exr")
     with open_plate(info) as plate:
         frame = plate.frame(0)
     patch = patch_of(frame)
     assert patch is not None
     assert patch.st is not None
     maps = {
-        "A": patch.coverage,
         "uncertainty.sigma": patch.sigma,
         "uncertainty.error": patch.error,
         "uncertainty.matte": patch.matte,
         "st.s": patch.st[..., 0],
         "st.t": patch.st[..., 1],
     }
-    outside = np.ones((48, 64), bool)
-    outside[RECT.slices] = False
+    assert set(channels) == {*maps, "R", "G", "B", "A"}
+    assert window == RECT.slices
+    assert [tuple(corner) for corner in header["displayWindow"]] == [(0, 0), (63, 47)]
     for name, values in maps.items():
         assert channels[name].dtype == np.float32
-        np.testing.assert_array_equal(channels[name][RECT.slices], values)
-        assert not channels[name][outside].any()
-    _, through = exr(job.folder / "exr" / "layers.000001.exr")
-    assert not any(through[name].any() for name in maps)
+        np.testing.assert_array_equal(channels[name], values)
+    assert {channels[name].dtype for name in "RGBA"} == {np.dtype(np.float16)}
+    np.testing.assert_array_equal(channels["A"], patch.coverage.astype(np.float16))
+    _, through, window = exr(job.folder / "exr" / "layers.000001.exr")
+    assert not any(plane.any() for plane in through.values())
+    assert window == (slice(0, 1), slice(0, 1))
 
 
-@pytest.mark.parametrize(
-    ("options", "stored"),
-    [
-        ({"name": "a.mp4", "pixel_format": "yuv420p"}, np.float16),
-        ({"name": "a.mp4", "pixel_format": "yuv420p10le"}, np.float32),
-    ],
-)
-def test_exr_keeps_the_plates_code_values_exactly(
-    make_movie: Make, tmp_path: Path, options: dict[str, Any], stored: type
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])
+def test_the_patch_over_the_plate_is_the_comp_and_the_plate_where_nothing_is_covered(
+    make_movie: Make, tmp_path: Path, pixel_format: str
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (2, 48, 64, 3)).astype(np.uint8)
-    info = probe(make_movie(**options, size=(64, 48), frames=2, picture=noise.__getitem__))
+    info = probe(make_movie("a.mp4", pixel_format=pixel_format, size=(64, 48), frames=2, picture=noise.__getitem__))
     job = deliver(tmp_path / "take", info, "exr")
     with open_plate(info) as plate:
         for frame in plate.frames():
-            header, channels = exr(job.folder / "exr" / f"layers.{frame.index:06d}.exr")
-            picture = np.stack([channels[name] for name in "RGB"], axis=-1)
-            assert picture.dtype == stored
-            codes = np.rint(picture.astype(np.float64) * np.iinfo(frame.rgb.dtype).max).astype(frame.rgb.dtype)
-            untouched = channels["A"] == 0
-            np.testing.assert_array_equal(codes[untouched], frame.rgb[untouched])
+            header, channels, window = exr(job.folder / "exr" / f"layers.{frame.index:06d}.exr")
+            comp, under = over(frame.rgb, channels, window), frame.rgb / np.iinfo(frame.rgb.dtype).max
+            untouched = np.ones((48, 64), bool)
+            untouched[window] = channels["A"] == 0
+            np.testing.assert_array_equal(comp[untouched], under[untouched])
+            patch = patch_of(frame)
+            if patch is not None:
+                full = patch.coverage == 1
+                wanted = patch.pixels[full] / np.iinfo(frame.rgb.dtype).max
+                np.testing.assert_allclose(comp[window][full], wanted, atol=2.0**-12)
             assert "code values" in header["julnet.values"]
 
 
+def test_soft_edges_of_the_patch_come_out_as_they_were_blended(make_movie: Make, tmp_path: Path) -> None:
+    from julnet_plugin.compose.paste import blend
+    from julnet_plugin.media.exr_writer import premultiplied
+
+    rng = np.random.default_rng(2)
+    for dtype in (np.uint8, np.uint16):
+        peak = np.iinfo(dtype).max
+        plate, generated = (rng.integers(0, peak, (20, 30, 3)).astype(dtype) for _ in range(2))
+        coverage = np.where(rng.random((20, 30)) < 0.2, 0, rng.random((20, 30))).astype(np.float32)
+        comp = blend(plate, generated.astype(np.float32), coverage)
+        rgba = premultiplied(plate, comp, coverage).astype(np.float64)
+        again = rgba[..., :3] + plate / peak * (1 - rgba[..., 3:])
+        np.testing.assert_allclose(again, comp / peak, atol=2.0**-11 + 0.5 / peak)
+        assert not rgba[coverage == 0].any()
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
-def test_exr_of_an_exr_plate_is_the_plate_bit_for_bit(make_exr_sequence: Make, tmp_path: Path, dtype: type) -> None:
+def test_exr_plates_are_composited_in_their_own_linear_values(
+    make_exr_sequence: Make, tmp_path: Path, dtype: type
+) -> None:
     picture = np.random.default_rng(1).normal(0.5, 3, (48, 64, 3)).astype(dtype)
+    picture[:2] = np.inf
     info = probe(make_exr_sequence(dtype=dtype, picture=lambda _: picture, frames=2))
     job = deliver(tmp_path / "take", info, "exr")
-    header, channels = exr(job.folder / "exr" / "layers.001001.exr")
-    stored = np.stack([channels[name] for name in "RGB"], axis=-1)
-    untouched = channels["A"] == 0
-    assert stored.dtype == dtype
-    np.testing.assert_array_equal(stored[untouched], picture[untouched])
+    header, channels, window = exr(job.folder / "exr" / "layers.001001.exr")
+    untouched = np.ones((48, 64), bool)
+    untouched[window] = channels["A"] == 0
+    np.testing.assert_array_equal(over(picture, channels, window)[untouched], picture[untouched].astype(np.float64))
+    assert all(np.isfinite(channels[name]).all() for name in "RGBA")
     assert "scene-linear" in header["julnet.values"]
+
+
+def test_exr_opens_in_openimageio_and_ffmpeg_too(make_movie: Make, tmp_path: Path) -> None:
+    import av
+
+    oiio = pytest.importorskip("OpenImageIO")
+    info = probe(make_movie("a.mov", size=(64, 48), frames=2, timecode="01:00:00:00", rate=Fraction(24000, 1001)))
+    path = deliver(tmp_path / "take", info, "exr").folder / "exr" / "layers.000000.exr"
+    _, channels, window = exr(path)
+    image = oiio.ImageInput.open(str(path))
+    spec = image.spec()
+    pixels = image.read_image(0, 0, 0, spec.nchannels, "float")
+    image.close()
+    assert set(spec.channelnames) == set(channels)
+    assert (spec.x, spec.y, spec.width, spec.height) == (RECT.x0, RECT.y0, RECT.width, RECT.height)
+    assert (spec.full_width, spec.full_height) == (64, 48)
+    for number, name in enumerate(spec.channelnames):
+        np.testing.assert_array_equal(pixels[..., number], channels[name].astype(np.float32))
+    assert spec.getattribute("smpte:TimeCode")[0] == 0x01000000, "01:00:00:00 in decimal digits"
+    assert Fraction(*spec.getattribute("FramesPerSecond")) == Fraction(24000, 1001)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    assert (frame.width, frame.height) == (64, 48)
+    for plane, name in zip(frame.planes, "GBRA", strict=True):
+        values = np.frombuffer(plane, np.float16).reshape(48, -1)[:, :64]
+        np.testing.assert_array_equal(values[window], channels[name])
+        assert np.count_nonzero(values) == np.count_nonzero(channels[name])
+
+
+def test_a_held_plate_leaves_the_whole_patch_in_a_layer_of_its_own(make_movie: Make, tmp_path: Path) -> None:
+    from julnet_plugin.media.exr_writer import LayersSession
+
+    info = probe(make_movie("a.mp4", size=(64, 48), frames=2))
+    (tmp_path / "take" / ".work").mkdir(parents=True)
+    chunk = FrameRange(start=0, stop=2)
+    job = DeliveryJob(
+        folder=tmp_path / "take",
+        work=tmp_path / "take" / ".work",
+        info=info,
+        frames=chunk,
+        chunks=(chunk,),
+        settings={"holds_plate": True},
+    )
+    session = LayersSession(job)
+    with open_plate(info) as plate:
+        frame = plate.frame(0)
+    patch = patch_of(frame)
+    assert patch is not None
+    full = np.ones_like(patch.coverage)
+    session.write_files(frame, dataclasses.replace(patch, unheld=(patch.pixels, full)))
+    session.write_files(plate.frame(1), None)
+    _, channels, window = exr(session.path("exr", 0))
+    np.testing.assert_array_equal(channels["patch.A"], np.ones_like(channels["A"]))
+    np.testing.assert_allclose(over(frame.rgb, channels, window, "patch.")[window], patch.pixels / 255, atol=2.0**-11)
+    assert set(exr(session.path("exr", 1))[1]) == set(channels), "all files of a sequence have the same layers"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +299,7 @@ def test_exr_headers_carry_timecode_rate_and_primaries(
     labels = [probe(job.folder / "exr" / f"layers.{n:06d}.exr") for n in (0, 1)]
     assert labels[0].rate == Fraction(rate)
     assert labels[0].start_timecode == start
-    header, _ = exr(job.folder / "exr" / "layers.000001.exr")
+    header, _, _ = exr(job.folder / "exr" / "layers.000001.exr")
     assert header["framesPerSecond"] == Fraction(rate)
     assert header["chromaticities"][0] == pytest.approx(0.708)
     assert (header["reelName"], str(header["compression"])) == ("B002", "Compression.ZIP_COMPRESSION")
