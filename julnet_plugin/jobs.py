@@ -64,6 +64,26 @@ def plugins(job: JobView, manager: Manager) -> dict[str, Any]:
     return {"plugins": describe(manager)}
 
 
+def faces(job: JobView, manager: Manager) -> dict[str, Any]:
+    """`{"verb": "faces", "media": PATH, "frame": N}`: the faces on one frame, the largest first.
+
+    Each is its box `[x0, y0, x1, y1]` and the middle of its mouth `[x, y]`, in plate pixels: `"X,Y@N"` chooses it.
+    """
+    from julnet_plugin.preview import faces_on
+
+    return {"faces": faces_on(_path(job, "media"), _whole(job, "frame"), manager)}
+
+
+def preview(job: JobView, manager: Manager) -> dict[str, Any]:
+    """`{"verb": "preview", "request": {…}, "frame": N, "picture": PNG}`: one frame as the take would show it."""
+    from julnet_plugin.preview import previews_of, write_picture
+
+    request, frame = request_from_json(_object(job, "request")), _whole(job, "frame")
+    made = previews_of(manager).frame(request, frame, job.progress)
+    write_picture(_path(job, "picture"), made.picture)
+    return {"frame": frame, "redubbed": made.redubbed, "references": list(made.references)}
+
+
 def take_values(take: Take) -> dict[str, Any]:
     """A finished take as the fields of a "result" event."""
     warnings = [str(warning) for warning in take.manifest.get("warnings", [])]
@@ -75,6 +95,13 @@ def _path(job: JobView, name: str) -> Path:
     if not isinstance(value, str) or not value:
         raise SettingsError(f"{name} is {value!r}, but a path is needed", key=name)
     return Path(value)
+
+
+def _whole(job: JobView, name: str) -> int:
+    value = job.values.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise SettingsError(f"{name} is {value!r}, but a whole number is needed", key=name)
+    return value
 
 
 def _object(job: JobView, name: str) -> Mapping[str, Any]:
@@ -90,5 +117,7 @@ JOBS: dict[str, Callable[[JobView, Manager], dict[str, Any]]] = {
     "comp": comp,
     "probe": probe,
     "plugins": plugins,
+    "faces": faces,
+    "preview": preview,
 }
-QUICK = frozenset({"probe", "plugins"})  #: verbs that need not wait for a render
+QUICK = frozenset({"probe", "plugins", "faces", "preview"})  #: verbs that need not wait for a render

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.matte.calibration import Calibration
+from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.chain import MatteChain
 from julnet_plugin.matte.drive import driven_coverage
 from julnet_plugin.matte.levels import SigmaHistogram
@@ -95,8 +95,8 @@ class MatteWork:
         self.frames = frames_of(take)
         settings = load_settings(take.manifest["job"]["settings"])
         self.data = TakeData(take.path, self.frames, chunk_frames=settings.render.chunk_frames)
-        knots = take.manifest["model"].get("calibration", [])
-        calibration = Calibration(sigma=tuple(k[0] for k in knots), error=tuple(k[1] for k in knots)) if knots else None
+        model = take.manifest["model"]
+        calibration = calibration_of(model.get("calibration", ()), model.get("interval_factors"))
         self.document = matte_document(take)
         self._chain = MatteChain(
             self.data,
