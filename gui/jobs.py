@@ -83,17 +83,30 @@ class RedubJobs(QObject):
         self._heard.connect(self._on_event, Qt.ConnectionType.QueuedConnection)
 
     @property
+    def client(self) -> WorkerClient:
+        """The worker that renders."""
+        return self._client
+
+    @property
     def running(self) -> bool:
         """Whether a render has not come to its end."""
         return self._job is not None
 
     def start(self, request: RedubRequest) -> None:
         """Render a take. There must be none under way."""
+        self._ask("redub", request=request_to_json(request))
+
+    def composite(self, take: Path) -> None:
+        """Write a take's files anew from its edited matte. There must be no other job under way."""
+        self._ask("comp", take=str(take))
+
+    def _ask(self, verb: str, **values: Any) -> None:
         if self.running:
             raise RuntimeError("a render is under way")
         self._pace = Pace()
         self._job = -1  # the first event may come before the number does
-        self._job = self._client.request("redub", self._heard.emit, request=request_to_json(request))
+        job = self._client.request(verb, self._heard.emit, **values)
+        self._job = job if self._job is not None else None  # it may have ended already
 
     def cancel(self) -> None:
         """Ask the render to stop; `cancelled` follows when it has."""

@@ -9,7 +9,7 @@ from gui.session import Session, TakeView, sigma_of, spans_of, with_plate, with_
 from julnet_plugin.errors import MediaError, TakeError
 
 if TYPE_CHECKING:
-    from julnet_plugin.types import MediaInfo, Take
+    from julnet_plugin.types import FrameRange, MediaInfo, Take
 
 #: Where the picture of a take can be, the quickest to scrub first.
 _PICTURES = ("h264", "prores", "prores4444", "png", "exr")
@@ -19,6 +19,16 @@ _MATTES = ("uncertainty", "matte")
 def is_take(path: Path) -> bool:
     """Whether a path is a take folder or its manifest."""
     return path.name == "take.json" or (path / "take.json").is_file()
+
+
+def take_frames(folder: Path) -> FrameRange | None:
+    """The plate frames that a take holds; None where there is no take."""
+    from julnet_plugin.take import frames_of, load_take
+
+    try:
+        return frames_of(load_take(folder))
+    except TakeError:
+        return None
 
 
 def open_path(path: Path) -> Session:

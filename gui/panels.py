@@ -44,7 +44,7 @@ PARTS = (
     "gui.projects",
     "gui.bin",
     "gui.timeline",
-    "gui.redub",
+    "gui.redub.part",
     "gui.matte.part",
 )
 

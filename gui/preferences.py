@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -35,6 +36,11 @@ def add_recent(path: str) -> None:
     """Remember a project."""
     others = [other for other in recent() if other != path]
     settings().setValue("recent", json.dumps([path, *others][:_RECENT]))
+
+
+def models_folder() -> Path:
+    """Where models that were made here are kept: beside the settings file."""
+    return Path(settings().fileName()).parent / "models"
 
 
 def layout() -> tuple[QByteArray, QByteArray] | None:

@@ -196,7 +196,7 @@ class Previews:
         )
         layers = maker.layers(frame)
         patch = None if layers is None else maker.patch(decoded, layers)
-        pixels = np.array(decoded.rgb)
+        pixels = decoded.rgb.copy()
         if patch is not None:
             pixels[patch.rect.slices] = patch.pixels
         return job.transform.to_preview(pixels)
