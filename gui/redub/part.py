@@ -22,7 +22,7 @@ from gui.redub.queueview import QueueView
 from gui.redub.references import Pixels, ReferenceStrip, references_of_take, swapped
 from gui.redub.takes import TakeList
 from gui.session import Compare, Session
-from host_adapters.standalone import edits
+from host_adapters.standalone import edits, scene
 from host_adapters.standalone.timeline import Clip, TakeRef
 
 if TYPE_CHECKING:
@@ -125,27 +125,30 @@ class RedubDock(RedubPanel):
 
     def _arrived(self, render: Render) -> None:
         """A take is there: beside its clip on the timeline, and on screen."""
-        if render.request is not None:
-            self._attach(render.request)
-        shots = getattr(self._window, "shots", None)
-        if shots is not None:
-            shots.forget_take(render.take)
-        self._window.open(render.take)
+        window = self._window
+        window.shots.forget_take(render.take)
+        attached = render.request is not None and self._attach(render.request)
+        if not window.on_timeline:
+            window.open_session(render.take)
+        elif not attached and render.request is not None:
+            window.say(f"Done: {render.take.name}; no clip of the timeline shows these frames any more")
 
-    def _attach(self, request: RedubRequest) -> None:
-        """Give the take to every clip of the timeline that shows some of its frames."""
+    def _attach(self, request: RedubRequest) -> bool:
+        """Give the take to every clip of the timeline that shows some of its frames; whether there is any."""
         from gui.opening import take_frames
 
         project, window = self._window.project, self._window
         frames = take_frames(request.take_dir)
         if frames is None:
-            return
+            return False
+        attached = False
         folder = _relative(request.take_dir, project.folder)
         ref = TakeRef(name=request.take_dir.name, folder=folder, frames=frames)
         for track in project.value.timeline.tracks:
             for clip in track.clips if track.kind == "video" else ():
                 if project.path_of(clip.media.path) == request.plate and _shows(clip, frames.start, frames.stop):
-                    window.project.edit("Add take", partial(_with_take_on, clip.id, ref))
+                    attached |= window.project.edit("Add take", partial(_with_take_on, clip.id, ref))
+        return attached
 
     # A frame while parameters move
 
@@ -251,7 +254,7 @@ class TakesDock(TakeList):
         self._window = window
         self._other: RandomAccess | None = None
         self._other_start = 0
-        self.opened.connect(window.open)
+        self.opened.connect(self.see)
         self.compare_wanted.connect(self.compare_with)
         self.deleted.connect(self._gone)
 
@@ -261,6 +264,16 @@ class TakesDock(TakeList):
         folders = () if folder is None else (folder / "takes",)
         if folders != self._folders:
             self.set_folders(folders)
+
+    def see(self, folder: Path) -> None:
+        """Show a take: of the clip that is seen where it has it, alone otherwise."""
+        window = self._window
+        clip = window.record.clip() if window.on_timeline else None
+        mine = next((t for t in clip.takes if window.project.path_of(t.folder) == folder), None) if clip else None
+        if clip is not None and mine is not None:
+            window.project.edit("Show take", partial(_showing, clip.id, mine.name))
+        else:
+            window.open_session(folder)
 
     def compare_with(self, folder: Path) -> None:
         """Show another take where the original would be: wipe, side by side and difference compare the two."""
@@ -295,6 +308,13 @@ class TakesDock(TakeList):
         self._say(f"On the left {other.folder.name}, on the right the take on screen; Shift+T ends it")
 
     def _gone(self, folder: Path) -> None:
+        """No clip shows a take that is deleted."""
+        project = self._window.project
+        for track in project.value.timeline.tracks:
+            for clip in track.clips:
+                kept = tuple(t for t in clip.takes if project.path_of(t.folder) != folder)
+                if kept != clip.takes:
+                    project.edit("Take deleted take off its clip", partial(_keeping, clip.id, kept))
         take = self._window.session.take
         if take is not None and take.folder == folder:
             self._window.set_session(replace(self._window.session, take=None, compare=Compare.PLATE))
@@ -302,6 +322,16 @@ class TakesDock(TakeList):
 
 def _with_take_on(clip_id: str, take: TakeRef, project: Project) -> Project:
     return replace(project, timeline=edits.add_take(project.timeline, clip_id, take))
+
+
+def _keeping(clip_id: str, takes: tuple[TakeRef, ...], project: Project) -> Project:
+    active = next((c.active_take for t in project.timeline.tracks for c in t.clips if c.id == clip_id), None)
+    shown = active if any(take.name == active for take in takes) else None
+    return replace(project, timeline=scene.change(project.timeline, clip_id, takes=takes, active_take=shown))
+
+
+def _showing(clip_id: str, name: str, project: Project) -> Project:
+    return replace(project, timeline=edits.show_take(project.timeline, clip_id, name))
 
 
 def _relative(path: Path, folder: Path | None) -> str:
@@ -404,7 +434,7 @@ ACTIONS = (
         "Pick &face",
         "Choose the face on the picture",
         lambda window: _redub(window).face_wanted.emit(),
-        "Ctrl+F",
+        "Ctrl+Shift+F",
     ),
     _action("redub", "Re-dub", "Render a take in the background", _start, "Ctrl+R"),
     _action("preview_frame", "&Preview this frame", "One frame as the take would show it", _toggle_preview, "Ctrl+P"),
@@ -417,13 +447,15 @@ ACTIONS = (
         enabled=_with_take,
         new_group=True,
     ),
-    _action("seen_take_next", "&Next take", "See the next take of this plate", lambda w: _takes(w).step(1), "T"),
+    _action(
+        "seen_take_next", "&Next take", "See the next take of this plate", lambda w: _takes(w).step(1), "Ctrl+Down"
+    ),
     _action(
         "seen_take_previous",
         "Previous take",
         "See the take of this plate before",
         lambda window: _takes(window).step(-1),
-        "Ctrl+T",
+        "Ctrl+Up",
     ),
     _action(
         "stop_comparing",
