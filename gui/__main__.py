@@ -1,4 +1,4 @@
-"""`julnet-editor [PLATE|TAKE]`."""
+"""`julnet-editor [PROJECT|MEDIA…]`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     forget_cv2_plugins(os.environ)
+    os.environ.setdefault("QT_LOGGING_RULES", "qt.multimedia.*=false")  # a machine without sound is no fault
     try:
         from PySide6.QtWidgets import QApplication
     except ImportError as exc:
@@ -42,8 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     theme.apply(application)
     window = Window(WorkerClient())
     window.show()
-    if options.media is not None:
-        window.open(options.media)
+    if len(options.media) > 1:
+        window.import_media(options.media)
+    elif options.media:
+        window.open(options.media[0])
+    else:
+        window.projects.recover()
     return application.exec()
 
 
@@ -63,9 +68,11 @@ def has_screen(environment: Mapping[str, str], platform: str) -> bool:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="julnet-editor", description="Re-dub a shot, compare the take with the plate, find where it is unsure."
+        prog="julnet-editor", description="Cut a scene, re-dub its shots, find and mend what the takes are unsure of."
     )
-    parser.add_argument("media", nargs="?", type=Path, metavar="PLATE|TAKE", help="what to open")
+    parser.add_argument(
+        "media", nargs="*", type=Path, metavar="PROJECT|MEDIA", help="a project, a take, an .otio, or media for the bin"
+    )
     return parser
 
 

@@ -80,7 +80,15 @@ class Record(QObject):
             looking: the ways of looking (compare, wipe, overlay) to keep.
         """
         blank = replace(
-            looking, plate=None, take=None, frame=0, in_frame=None, out_frame=None, clip_id=None, on_timeline=True
+            looking,
+            plate=None,
+            take=None,
+            frame=0,
+            in_frame=None,
+            out_frame=None,
+            clip_id=None,
+            on_timeline=True,
+            record_frame=self.frame,
         )
         clip = self.clip()
         if clip is None:

@@ -72,6 +72,12 @@ class Session:
     opacity: float = 0.6  #: of the uncertainty overlay
     on_timeline: bool = False  #: seen through the timeline (record monitor), not alone (source monitor)
     clip_id: str | None = None  #: the timeline's clip that is seen
+    record_frame: int = 0  #: the timeline's frame at which it is seen
+
+    @property
+    def position(self) -> int:
+        """The frame of the monitor: of the timeline, or of the medium."""
+        return self.record_frame if self.on_timeline else self.frame
 
     @property
     def frame_count(self) -> int:

@@ -52,6 +52,16 @@ QListWidget::item:hover {{ background: {LINE.name()}; }}
 QListWidget::item:selected {{ background: {ACCENT.darker(170).name()}; color: white; }}
 QProgressBar {{ background: {FIELD.name()}; border: none; border-radius: 3px; max-height: 6px; }}
 QProgressBar::chunk {{ background: {ACCENT.name()}; border-radius: 3px; }}
+QToolButton#transport {{ padding: 4px 5px; background: transparent; border: none; border-radius: 4px; }}
+QToolButton#transport:hover {{ background: {LINE.name()}; }}
+QToolButton#transport:checked {{ background: {ACCENT.darker(170).name()}; }}
+#card {{ background: {PANEL.name()}; border: 1px solid {LINE.name()}; border-radius: 8px; }}
+#title {{ font-size: 20px; font-weight: 600; }}
+QPushButton#recent {{ background: transparent; border: none; color: {QUIET.name()}; text-align: left; padding: 3px; }}
+QPushButton#recent:hover {{ color: {TEXT.name()}; }}
+QLineEdit#timecode {{ background: transparent; border: 1px solid transparent; padding: 1px 3px; }}
+QLineEdit#timecode:hover {{ border-color: {LINE.name()}; }}
+QLineEdit#timecode:focus {{ background: {FIELD.name()}; border-color: {ACCENT.name()}; }}
 #head {{ background: {PANEL.name()}; }}
 QToolButton#switch {{ padding: 0; min-width: 20px; max-width: 20px; min-height: 20px; max-height: 20px; font-size: 11px;
     background: {FIELD.name()}; color: {QUIET.name()}; }}

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -27,8 +27,11 @@ from gui.actions import ActionSpec
 from gui.background import Background
 from gui.docking import Docks
 from gui.document import Document
+from gui.entry import TimecodeEntry, parse_position
 from gui.jobs import RedubJobs
 from gui.opening import is_take, open_path, open_take
+from gui.palette import CommandPalette, ShortcutEditor
+from gui.playback import Player
 from gui.projects import Projects
 from gui.record import Record
 from gui.renderer import Renderer
@@ -36,8 +39,11 @@ from gui.session import Compare, Session, TakeView
 from gui.shots import Shots
 from gui.widgets.building import named
 from gui.widgets.scrub_bar import ScrubBar
+from gui.widgets.transport import Transport
 from gui.widgets.viewer import Viewer
-from julnet_plugin.media.timecode import Timecode, rate_text, timecode_of
+from gui.widgets.welcome import Welcome
+from julnet_plugin.errors import TimeRangeError
+from julnet_plugin.media.timecode import Timecode, rate_text, start_of, timecode_of
 
 if TYPE_CHECKING:
     from host_adapters.worker_client import WorkerClient
@@ -75,11 +81,14 @@ class Window(QMainWindow):
         self._monitors: dict[bool, QToolButton] = {}
         self.action_specs = panels.action_specs()
         self.actions_by_name: dict[str, QAction] = {}
-        self.timecode = named(QLabel("--:--:--:--"), "timecode")
+        self.timecode: TimecodeEntry = TimecodeEntry()
         self._shown = named(QLabel(), "quiet")
         self._opacity = QSlider(Qt.Orientation.Horizontal)
+        self.player: Player = Player(self)
         self.projects: Projects = Projects(self)
+        self._full: QByteArray | None = None
         self._build_actions()
+        self.welcome = Welcome(self)
         self._arrange()
         self.docks = Docks(self, panels.panel_specs())
         self._finish_menus()
@@ -123,7 +132,9 @@ class Window(QMainWindow):
         self._monitors[session.on_timeline].setChecked(True)
         self.scrub_bar.set_session(session)
         self.docks.set_session(session)
-        self.update_actions()
+        self.welcome.setVisible(session.plate is None and not self.project.value.media)
+        if not self.player.playing:
+            self.update_actions()
         self._opacity.setEnabled(session.overlay and session.take is not None)
         self.projects.show_title()
         self._describe(session)
@@ -147,11 +158,11 @@ class Window(QMainWindow):
             at = Timecode(
                 frame=timeline.start_frame + self.record.frame, rate=timeline.rate, drop_frame=timeline.drop_frame
             )
-            self.timecode.setText(str(at))
+            self.timecode.show_label(str(at))
         elif session.plate is not None:
-            self.timecode.setText(timecode_of(session.plate, session.frame))
+            self.timecode.show_label(timecode_of(session.plate, session.frame))
         else:
-            self.timecode.setText("--:--:--:--")
+            self.timecode.show_label("--:--:--:--")
         if session.plate is None:
             self._shown.setText("")
             return
@@ -266,6 +277,16 @@ class Window(QMainWindow):
         else:
             self.set_session(sessions.with_plate(self._source, info))
 
+    def _show_playing(self) -> None:
+        player = self.player
+        if player.playing:
+            said = "" if player.speed == 1 else f"{player.speed:g}×"
+            lost = f"{player.dropped} frames dropped" if player.dropped else ""
+            self.note.setText("  ·  ".join(part for part in (said, lost) if part))
+        else:
+            self.note.setText(f"{player.dropped} frames dropped" if player.dropped else "")
+        self.update_actions()
+
     def _timeline_changed(self) -> None:
         if self.on_timeline:
             self.show_record()
@@ -328,6 +349,71 @@ class Window(QMainWindow):
     def last_frame(self) -> None:
         """The last."""
         self.seek(self.length - 1)
+
+    def enter_position(self, text: str) -> None:
+        """Go where the user typed."""
+        timeline, plate = self.project.value.timeline, self._session.plate
+        if self.on_timeline:
+            start, drop = timeline.start_frame, timeline.drop_frame
+        elif plate is not None:
+            start, drop = start_of(plate).frame, start_of(plate).drop_frame
+        else:
+            return
+        try:
+            frame = parse_position(text, self.position, self.rate, start, drop)
+        except TimeRangeError as exc:
+            self.say(str(exc))
+            return
+        self.seek(frame)
+
+    def go_to_in(self) -> None:
+        """The in point."""
+        marks = self.record if self.on_timeline else self._session
+        self.seek(marks.in_frame or 0)
+
+    def go_to_out(self) -> None:
+        """The out point."""
+        marks = self.record if self.on_timeline else self._session
+        self.seek(self.length - 1 if marks.out_frame is None else marks.out_frame)
+
+    def toggle_loop(self) -> None:
+        """Play again and again between the marks, or once."""
+        self.player.looping = not self.player.looping
+        self.update_actions()
+
+    def toggle_full_screen(self) -> None:
+        """The picture alone, or everything."""
+        if self._full is None:
+            self._full = self.saveState(_LAYOUT)
+            for dock in self.docks.docks.values():
+                dock.hide()
+            self.menuBar().hide()
+            self.statusBar().hide()
+            self.showFullScreen()
+        else:
+            self.showNormal()
+            self.menuBar().show()
+            self.statusBar().show()
+            self.restoreState(self._full, _LAYOUT)
+            self._full = None
+        self.update_actions()
+
+    @property
+    def full_screen(self) -> bool:
+        """Whether the picture is alone."""
+        return self._full is not None
+
+    def show_palette(self) -> None:
+        """Find an action by its name."""
+        palette = CommandPalette(self)
+        palette.exec()
+        palette.deleteLater()
+
+    def edit_keys(self) -> None:
+        """Change shortcuts."""
+        editor = ShortcutEditor(self)
+        editor.exec()
+        editor.deleteLater()
 
     def mark_in(self) -> None:
         """The first frame to re-dub, or to lay into the timeline."""
@@ -415,7 +501,9 @@ class Window(QMainWindow):
         if not self.docks.may_close() or not self.projects.may_close():
             event.ignore()
             return
-        preferences.set_layout(self.saveGeometry(), self.saveState(_LAYOUT))
+        if self._full is None:
+            preferences.set_layout(self.saveGeometry(), self.saveState(_LAYOUT))
+        self.player.shut_down()
         self.docks.shut_down()
         self.projects.shut_down()
         self.shots.stop()
@@ -474,6 +562,7 @@ class Window(QMainWindow):
         below.setSpacing(8)
         below.setContentsMargins(12, 6, 12, 4)
         below.addWidget(self.timecode)
+        below.addWidget(Transport(self))
         below.addSpacing(8)
         below.addWidget(self._shown, 1)
         for name in ("toggle_dub", "toggle_wipe", "toggle_overlay"):
@@ -528,6 +617,8 @@ class Window(QMainWindow):
         self.scrub_bar.scrubbed.connect(self.go_to)
         self.viewer.dragged.connect(self._move_wipe)
         self._opacity.valueChanged.connect(self._set_opacity)
+        self.timecode.entered.connect(self.enter_position)
+        self.player.changed.connect(self._show_playing)
         self.project.refused.connect(self.say)
         self.project.changed.connect(self.docks.set_project)
         self.project.changed.connect(self._timeline_changed)

@@ -24,6 +24,7 @@ def user_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     from PySide6.QtWidgets import QMessageBox
 
     monkeypatch.setattr(QMessageBox, "exec", lambda _: QMessageBox.StandardButton.Discard)  # nobody is there to answer
+    monkeypatch.setattr("gui.playback.make_output", lambda: None)  # whatever this machine's sound can do
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, f"{folder}/{name.lower()}")
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)

@@ -51,7 +51,7 @@ def test_the_help_needs_no_screen_and_no_qt() -> None:
         check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    assert "PLATE|TAKE" in run.stdout
+    assert "PROJECT|MEDIA" in run.stdout
 
 
 def test_the_page_of_keys_is_the_program_s() -> None:

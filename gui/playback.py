@@ -1,0 +1,261 @@
+"""Playing: sound is the master clock, the picture follows it; without a sound device the wall clock is.
+
+The picture is never waited for: a frame that is not decoded in time is dropped, counted, and the count is shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from gui.mixer import RATE_HZ, Part, SoundBank, mixed, parts_of_source, parts_of_timeline
+
+if TYPE_CHECKING:
+    from gui.session import Session
+    from gui.window import Window
+
+_BUFFER_S = 0.12
+SPEEDS = (1, 2, 4, 8, 16)
+
+
+class Output(Protocol):
+    """Where sound goes, and how much of it has been heard."""
+
+    def start(self, pull: Callable[[int], bytes]) -> bool:
+        """Begin; `pull(count)` gives so many stereo samples. Whether there is a device."""
+
+    def heard_s(self) -> float:
+        """Seconds since `start` that have left the loudspeaker."""
+
+    def feed(self) -> None:
+        """Fill the device's buffer; called at every tick."""
+
+    def stop(self) -> None:
+        """End."""
+
+
+class Player(QObject):
+    """Plays the monitor that is shown.
+
+    Signals:
+        changed(): it plays or stops, at another speed, or has dropped frames.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self, window: Window, output: Output | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._output = output
+        self._clock = clock
+        self.bank = SoundBank()
+        self.speed = 0.0  #: 1 = forward at the rate; negative = backward; 0 = stopped
+        self.looping = False
+        self.dropped = 0  #: frames since `play` that were due and were not shown
+        self._parts: tuple[Part, ...] = ()
+        self._origin = 0  # frame at which the clock began
+        self._began = 0.0
+        self._sample = 0
+        self._sounding = False
+        self._due: int | None = None
+        self._last_shown: int | None = None
+        self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        window.renderer.shown.connect(self._count)
+
+    @property
+    def playing(self) -> bool:
+        """Whether it moves."""
+        return self.speed != 0
+
+    def toggle(self) -> None:
+        """Play or stop."""
+        if self.playing:
+            self.stop()
+        else:
+            self.play(1)
+
+    def shuttle(self, direction: int) -> None:
+        """J and L: the other way at once, the same way twice as fast with every press."""
+        speed = abs(self.speed)
+        if self.speed * direction <= 0:
+            self.play(direction)
+        else:
+            faster = next((step for step in SPEEDS if step > speed), SPEEDS[-1])
+            self.play(direction * faster)
+
+    def play(self, speed: float) -> None:
+        """Move at a speed from where the playhead is; at the end, from the beginning."""
+        window = self._window
+        if not window.on_timeline and window.session.plate is None:
+            return
+        if window.length < 2:
+            return
+        first, last = self._range()
+        at = window.position
+        if speed > 0 and at >= last and not self.looping:
+            at = first
+        elif speed < 0 and at <= first and not self.looping:
+            at = last
+        self._silence()
+        self.speed, self.dropped, self._due, self._last_shown = speed, 0, None, None
+        self._start_clock(at)
+        window.seek(at)
+        self._timer.start(max(4, round(500 / float(window.rate))))
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Stand still."""
+        if self.playing:
+            self.speed = 0
+            self._timer.stop()
+            self._silence()
+            self.changed.emit()
+
+    def shut_down(self) -> None:
+        """The window closes."""
+        self.stop()
+        self.bank.wait()
+
+    def position_s(self) -> float:
+        """Seconds since the clock began, of the sound that is heard or of the wall."""
+        if self._sounding and self._output is not None:
+            return self._output.heard_s()
+        return self._clock() - self._began
+
+    def _range(self) -> tuple[int, int]:
+        """First and last frame: between the marks while looping, else everything."""
+        window = self._window
+        marks = window.record if window.on_timeline else window.session
+        if not self.looping:
+            return 0, window.length - 1
+        return marks.in_frame or 0, window.length - 1 if marks.out_frame is None else marks.out_frame
+
+    def _start_clock(self, frame: int) -> None:
+        self._origin, self._began = frame, self._clock()
+        self._sounding = False
+        if self.speed != 1:
+            return
+        window = self._window
+        if window.on_timeline:
+            self._parts = parts_of_timeline(window.project.value.timeline, window.project.folder)
+        else:
+            self._parts = parts_of_source(window.session)
+        if not self._parts:
+            return
+        self.bank.prepare(self._parts)
+        self._output = self._output or make_output()
+        if self._output is not None:
+            self._sample = round(frame / float(window.rate) * RATE_HZ)
+            self._sounding = self._output.start(self._pull)
+
+    def _pull(self, count: int) -> bytes:
+        start, self._sample = self._sample, self._sample + count
+        return mixed(self._parts, self.bank, start, count).tobytes()
+
+    def _silence(self) -> None:
+        if self._sounding and self._output is not None:
+            self._output.stop()
+        self._sounding = False
+
+    def _tick(self) -> None:
+        window = self._window
+        if self._sounding and self._output is not None:
+            self._output.feed()
+        moved = self.position_s() * float(window.rate) * self.speed
+        frame = self._origin + int(moved + (1e-6 if moved >= 0 else -1e-6))
+        first, last = self._range()
+        if frame > last or frame < first:
+            self._at_end(first, last)
+            return
+        if frame != self._due:
+            self._due = frame
+            window.seek(frame)
+
+    def _at_end(self, first: int, last: int) -> None:
+        forward = self.speed > 0
+        if self.looping:
+            speed = self.speed
+            self._silence()
+            self._last_shown = self._due = None
+            start = first if forward else last
+            self.speed = speed
+            self._start_clock(start)
+            self._window.seek(start)
+        else:
+            self._window.seek(last if forward else first)
+            self.stop()
+
+    def _count(self, session: Session, _: Any) -> None:
+        """A frame has reached the screen: those between it and the one before have not."""
+        if not self.playing:
+            return
+        frame = session.position
+        if self._last_shown is not None:
+            step = abs(frame - self._last_shown)
+            missed = max(0, step - max(1, round(abs(self.speed))))
+            if missed:
+                self.dropped += missed
+                self.changed.emit()
+        self._last_shown = frame
+
+
+class DeviceOutput:
+    """The default sound device."""
+
+    def __init__(self) -> None:
+        self._sink: Any = None
+        self._device: Any = None
+        self._pull: Callable[[int], bytes] | None = None
+
+    def start(self, pull: Callable[[int], bytes]) -> bool:
+        """Begin; False where there is no device."""
+        from PySide6.QtMultimedia import QAudioFormat, QAudioSink, QMediaDevices
+
+        device = QMediaDevices.defaultAudioOutput()
+        if device.isNull():
+            return False
+        form = QAudioFormat()
+        form.setSampleRate(RATE_HZ)
+        form.setChannelCount(2)
+        form.setSampleFormat(QAudioFormat.SampleFormat.Int16)
+        if not device.isFormatSupported(form):
+            return False
+        self._pull = pull
+        self._sink = QAudioSink(device, form)
+        self._sink.setBufferSize(round(_BUFFER_S * RATE_HZ) * 4)
+        self._device = self._sink.start()
+        if self._device is None:
+            return False
+        self.feed()
+        return True
+
+    def feed(self) -> None:
+        """Fill the buffer."""
+        free = self._sink.bytesFree() // 4
+        if free > 0 and self._pull is not None:
+            self._device.write(self._pull(free))
+
+    def heard_s(self) -> float:
+        """What the device has played."""
+        return max(0.0, float(self._sink.processedUSecs()) / 1e6)
+
+    def stop(self) -> None:
+        """End."""
+        if self._sink is not None:
+            self._sink.stop()
+            self._sink = self._device = None
+
+
+def make_output() -> Output | None:
+    """The sound device, or None where Qt has no sound on this machine."""
+    try:
+        import PySide6.QtMultimedia  # noqa: F401
+    except ImportError:
+        return None
+    return DeviceOutput()
