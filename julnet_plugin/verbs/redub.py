@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,7 +30,9 @@ class Redub:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("plate", type=Path, metavar="PLATE", help="movie, or image sequence (shot.####.exr)")
+        parser.add_argument(
+            "plate", type=Path, metavar="PLATE", nargs="?", help="movie, or image sequence (shot.####.exr)"
+        )
         parser.add_argument("--dub", type=Path, required=True, metavar="AUDIO", help="the new line: audio or a movie")
         parser.add_argument("-o", "--output", type=Path, required=True, metavar="TAKE_DIR", help="new folder")
         add_redub_options(parser)
@@ -45,9 +48,14 @@ class Redub:
             metavar="CLIP",
             help="more of the person, speaking, beside the plate; may be repeated",
         )
+        _add_timeline_options(parser)
 
     def run(self, args: argparse.Namespace) -> int:
         """Render the take and say where it is."""
+        if args.timeline is not None:
+            return _redub_in_timeline(args)
+        if args.plate is None or args.clip is not None:
+            raise SettingsError("a re-dub needs a PLATE, or --timeline FILE with --clip NAME", key="plate")
         if args.adapt is not None or args.adapt_clips:
             args.model = _adapted(args)
         request = request_from(args, plate=args.plate, dub=args.dub, take_dir=args.output)
@@ -76,6 +84,46 @@ def _adapted(args: argparse.Namespace) -> str:
         args.console.note(f"note: {exc}; going on with {args.model}")
         return str(args.model)
     return str(found)
+
+
+def _add_timeline_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("a clip in a timeline, instead of PLATE")
+    group.add_argument("--timeline", type=Path, metavar="FILE", help="OpenTimelineIO, or what an adapter reads")
+    group.add_argument("--clip", metavar="NAME", help="the clip's name; NAME#2 for the second of that name")
+    group.add_argument("--handles", type=int, default=0, metavar="N", help="frames to re-dub on each side of the clip")
+    group.add_argument("--timeline-out", type=Path, metavar="FILE", help="where to write the timeline; else back")
+    group.add_argument(
+        "--place", choices=("track", "reference"), default="track", help="the take: on a track above, or in the clip"
+    )
+
+
+def _redub_in_timeline(args: argparse.Namespace) -> int:
+    """Re-dub a clip where it lies, and write the timeline with the take in it."""
+    from julnet_plugin.interchange.timeline import add_take, output_of, read_clip, write_timeline
+
+    for given, name in ((args.plate, "a PLATE"), (args.in_point, "--in"), (args.out_point, "--out")):
+        if given is not None:
+            raise SettingsError(f"--timeline says what to re-dub: leave out {name}", key="timeline")
+    if args.clip is None:
+        raise SettingsError("--timeline needs --clip NAME: which clip to re-dub", key="clip")
+    if args.handles < 0:
+        raise SettingsError(f"{args.handles} handles were asked for: give 0 or more", key="handles")
+    found = read_clip(args.timeline, args.clip, args.handles)
+    out = output_of(args.timeline, args.timeline_out)
+    args.plate = found.plate
+    if args.adapt is not None or args.adapt_clips:
+        args.model = _adapted(args)
+    request = replace(
+        request_from(args, plate=found.plate, dub=args.dub, take_dir=args.output),
+        in_point=str(found.frames.start),
+        out_point=str(found.frames.stop),
+        dub_offset_s=args.dub_offset + float((found.shown.start - found.frames.start) / found.rate),
+    )
+    take = render(request, args.manager, args.console)
+    add_take(found, take, out, args.place)
+    write_timeline(found.document, out)
+    show_take(take, args.console, timeline=str(out))
+    return 0
 
 
 def add_redub_options(parser: argparse.ArgumentParser) -> None:
@@ -179,10 +227,13 @@ def _saying_how_to_resume(request: RedubRequest) -> Iterator[None]:
         raise RedubCancelled(message) from exc
 
 
-def show_take(take: Take, console: Console) -> None:
-    """Say where a take is and what it holds."""
+def show_take(take: Take, console: Console, timeline: str | None = None) -> None:
+    """Say where a take is and what it holds, and which timeline has it now."""
     values = take_values(take)
+    if timeline is not None:
+        values["timeline"] = timeline
     for warning in values["warnings"]:
         console.note(f"note: {warning}")
     lines = [f"take  {take.path}", *(f"  {kind:<12}{name}" for kind, name in take.files.items())]
+    lines += [] if timeline is None else [f"timeline  {timeline}"]
     console.result(values, "\n".join(lines))
