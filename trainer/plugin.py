@@ -10,6 +10,7 @@ from trainer.verbs.evaluate import Evaluate
 from trainer.verbs.export import Export
 from trainer.verbs.finetune import Finetune
 from trainer.verbs.prepare import Prepare
+from trainer.verbs.study import StudyVerb
 from trainer.verbs.train import Train
 
 if TYPE_CHECKING:
@@ -40,4 +41,4 @@ def julnet_adapt_model(
 @hookimpl
 def julnet_cli_verbs() -> Sequence[CliVerb]:
     """Contribute the trainer's verbs."""
-    return [Prepare(), Train(), Finetune(), Evaluate(), Ablate(), Export()]
+    return [Prepare(), Train(), Finetune(), Evaluate(), Ablate(), StudyVerb(), Export()]

@@ -81,8 +81,8 @@ def test_good_footage_becomes_clips_and_bad_footage_a_line_of_the_table(
 ) -> None:
     good = [shoot("ann_1.mp4"), shoot("王_2.mp4", rate=30)]
     bad = {
-        shoot("mute.mp4", sound=None): g.NO_AUDIO,
-        shoot("silent.mp4", sound=np.zeros_like(voice)): g.SILENT,
+        shoot("немой 'дубль' (1).mp4", sound=None): g.NO_AUDIO,
+        shoot("ちょっと 静か.mp4", sound=np.zeros_like(voice)): g.SILENT,
         shoot("brief.mp4", frames=5): g.SHORT,
         shoot("wall.mp4", picture=lambda index: np.full((240, 320, 3), 90, np.uint8)): g.NO_FACE,
     }
