@@ -1,0 +1,607 @@
+"""An open Nuke script as a `HostSession`: a clip is a Read, its takes hang on a Switch behind it.
+
+::
+
+    Read (plate) ---------------------------------------- 0 \
+    Read (dub) - Copy uncertainty.sigma - Keymix B ------ 1  Switch "which" - what hung on the Read before
+    Read (plate) ------------------------ Keymix A
+    Read (matte) - Copy to alpha - RotoPaint (touch-up) - Keymix mask
+
+Keymix shows its B, the take, and A, the plate, where the mask lets it; disabled it shows B. Reads of the take have the
+plate's colour space, the matte is read raw.
+
+Convention:
+    A `RecordFrame` counts from the script's first frame. Nuke counts the frames of a movie from 1.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, Callable, Sequence
+
+from host_adapters.base import (
+    ClipRef,
+    ClipRefused,
+    FinishedTake,
+    HostGone,
+    HostRefused,
+    HostSession,
+    MatteFile,
+    MatteRef,
+    MediaMissing,
+    RecordFrame,
+    RecordRange,
+    SourceRange,
+    Span,
+    TakeRef,
+    percent_pattern,
+    refuse_missing,
+    refuse_short_take,
+    sequence_files,
+    split_pattern,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+KNOB = "julnet"  #: hidden text knob of our nodes: JSON, what they are
+MOVIES = (".mov", ".mp4", ".mxf", ".avi", ".mkv", ".m4v")
+COLOUR = ("colorspace", "raw", "premultiplied")  #: knobs of a Read that say what its numbers mean
+EDITED = "edited"
+_NTSC = [Fraction(n * 1000, 1001) for n in (24, 30, 48, 60)]
+
+
+class NukeSession(HostSession):
+    """The script that is open in this Nuke, with a window or without.
+
+    Args:
+        nuke: the module.
+    """
+
+    name = "nuke"
+
+    def __init__(self, nuke: ModuleType) -> None:
+        self._nuke: Any = nuke
+        self._script = str(self._nuke.root().name())
+        self._undo: list[Callable[[], None]] = []
+
+    def list_clips(self) -> list[ClipRef]:
+        return [self._clip(node) for node in self._reads() if not _told(node)]
+
+    def selection(self) -> list[ClipRef]:
+        """The selected Reads, or the Reads above what is selected."""
+        found: list[Any] = []
+        for node in self._nuke.selectedNodes():
+            read = source_of(node)
+            if read is not None and read not in found and not _told(read):
+                found.append(read)
+        return [self._clip(node) for node in found]
+
+    def place_take(self, clip: ClipRef, take: FinishedTake) -> TakeRef:
+        read = self._node(clip.id)
+        refuse_short_take(clip, take)
+        refuse_missing(take.picture, "the take's picture")
+        made: list[Any] = []
+        switch, rewired = self._switch(read), []  # type: Any, list[tuple[Any, int]]
+        shown = switch["which"].value() if switch is not None else 0
+        try:
+            if switch is None:
+                rewired = [(node, i) for node in self._all() for i in range(node.inputs()) if node.input(i) is read]
+                switch = self._make("Switch", read.name() + "_takes", {"read": clip.id}, inputs=[read])
+                made.append(switch)
+                for node, index in rewired:
+                    node.setInput(index, switch)
+            dub = self._read_like(read, take.picture, take, clip, _free_name(self._nuke, read.name() + "_take"))
+            made.append(dub)
+            layers = _layers_of(take.folder)
+            top = dub
+            if layers:
+                top = self._with_sigma(dub, layers, take, clip, made)
+            index = switch.inputs()
+            switch.setInput(index, top)
+            _check_connected(switch, index, top, take)
+            told = _told(switch)
+            told.setdefault("takes", []).append({"id": dub.name(), "name": take.name, "folder": take.folder})
+            _tell(switch, told)
+            switch["which"].setValue(index)
+        except (RuntimeError, ValueError, TypeError, NameError) as exc:
+            self._remove(made, rewired, read)
+            raise HostRefused(f"Nuke did not build the take's nodes ({exc}): the script is as it was") from exc
+        except HostRefused:
+            self._remove(made, rewired, read)
+            raise
+        name = dub.name()
+        self._undo.append(lambda: self._remove_take(clip.id, name, rewired, int(shown)))
+        return TakeRef(name, clip.id, take.name, take.folder, active=True)
+
+    def takes(self, clip: ClipRef) -> list[TakeRef]:
+        switch = self._switch(self._node(clip.id))
+        if switch is None:
+            return []
+        rows = [row for row in _told(switch).get("takes", []) if self._nuke.toNode(row["id"]) is not None]
+        shown = int(switch["which"].value())
+        return [
+            TakeRef(row["id"], clip.id, row["name"], row["folder"], active=self._input_of(switch, row["id"]) == shown)
+            for row in rows
+        ]
+
+    def select_take(self, clip: ClipRef, take: TakeRef | None) -> None:
+        switch = self._switch(self._node(clip.id))
+        if switch is None:
+            if take is not None:
+                raise HostGone(f"the take {take.name} is not in the script any more: place it again")
+            return
+        index = 0 if take is None else self._input_of(switch, take.id)
+        if index is None:
+            raise HostGone(f"the take {take.name if take else ''} is not in the script any more: place it again")
+        switch["which"].setValue(index)
+
+    def attach_matte(self, take: TakeRef, matte: MatteFile) -> MatteRef:
+        read = self._node(take.clip_id)
+        switch = self._switch(read)
+        index = None if switch is None else self._input_of(switch, take.id)
+        if switch is None or index is None:
+            raise HostGone(f"the take {take.name} is not in the script any more: place it again")
+        refuse_missing(matte.path, "the matte")
+        self._drop_matte(switch, index)
+        top, dub = switch.input(index), self._node(take.id)
+        told = {"take": take.id}
+        mask = self._make("Read", f"{take.id}_matte", told, knobs=self._timing(dub, matte))
+        channel = "uncertainty.matte" if matte.path.lower().endswith(".exr") else "rgba.red"
+        copy = self._make(
+            "Copy", f"{take.id}_mask", told, inputs=[mask, mask], knobs={"from0": channel, "to0": "rgba.alpha"}
+        )
+        paint = self._make("RotoPaint", f"{take.id}_touchup", told, inputs=[copy])
+        keymix = self._make(
+            "Keymix",
+            f"{take.id}_keymix",
+            {**told, "keymix": True},
+            inputs=[top, read, paint],
+            knobs={
+                "channels": "rgb",
+                "maskChannel": "rgba.alpha",
+                "invertMask": matte.white_shows == "dub",
+                "disable": not matte.enabled,
+            },
+        )
+        switch.setInput(index, keymix)
+        self._undo.append(lambda: self._undo_matte(take.clip_id, take.id))
+        return MatteRef(id=paint.name(), clip_id=take.clip_id, take_id=take.id, path=matte.path)
+
+    def read_matte(self, matte: MatteRef) -> str:
+        """Renders the touched-up matte beside the take, where there are strokes."""
+        paint, dub = self._node(matte.id), self._node(matte.take_id)
+        if not _painted(paint):
+            return matte.path
+        take = next((t for t in self.takes(self._clip(self._node(matte.clip_id))) if t.id == matte.take_id), None)
+        if take is None:
+            raise HostGone("the take of this matte is not in the script any more: place it again")
+        kind = ".png" if matte.path.lower().endswith(".png") else ".exr"
+        folder = os.path.join(take.folder, EDITED)
+        first, last = _script_range(dub)
+        self._write(paint, os.path.join(folder, f"script.%06d{kind}"), first, last)
+        number = _whole(self._node(f"{matte.take_id}_matte"), "first")
+        for frame in range(first, last + 1):  # numbered as the matte itself is
+            numbered = os.path.join(folder, f"matte.{number + frame - first:06d}{kind}")
+            os.replace(os.path.join(folder, f"script.{frame:06d}{kind}"), numbered)
+        return os.path.join(folder, f"matte.######{kind}")
+
+    def mark(self, clip: ClipRef, spans: Sequence[Span]) -> None:
+        read = self._node(clip.id)
+        rows, lines = [], []
+        first = int(self._nuke.root()["first_frame"].value())
+        for span in spans:
+            inside = span.frames.clipped(clip.source)
+            where = clip.record_of(inside)
+            if len(where):
+                rows.append([inside.start.index, inside.stop.index, span.expected_cv, span.note])
+                shown = f"{first + where.start.index}-{first + where.stop.index - 1}"
+                lines.append(f"{shown}: ±{span.expected_cv:.0f} of 255 {span.note}")
+        name = f"{read.name()}_review"
+        note = self._nuke.toNode(name)
+        if note is None:
+            note = self._make("StickyNote", name, {"spans": []})
+        _tell(note, {"spans": rows})
+        note["label"].setValue("JULNet: worth a look\n" + "\n".join(lines))
+
+    def marks(self, clip: ClipRef) -> list[Span]:
+        note = self._nuke.toNode(f"{self._node(clip.id).name()}_review")
+        rows = [] if note is None else _told(note).get("spans", [])
+        spans = [Span(SourceRange.of(start, stop), float(cv), str(text)) for start, stop, cv, text in rows]
+        return sorted(spans, key=lambda span: span.frames.start.index)
+
+    def render(self, frames: RecordRange, out: str) -> str:
+        """Renders the clip that lies there, as its Switch shows it."""
+        clip = next((c for c in self.list_clips() if _meets(c.record, frames)), None)
+        if clip is None:
+            raise HostGone("no Read covers these frames: check the script's frame range")
+        read = self._node(clip.id)
+        first = int(self._nuke.root()["first_frame"].value())
+        top = self._switch(read) or read
+        path = os.path.join(out, "julnet.%06d.png")
+        self._write(top, path, first + frames.start.index, first + frames.stop.index - 1)
+        return os.path.join(out, "julnet.######.png")
+
+    def undo(self) -> None:
+        if self._undo:
+            try:
+                self._undo.pop()()
+            except HostGone:  # the person was quicker with Ctrl-Z
+                return
+
+    def save(self) -> None:
+        self._check()
+        if self._script in ("", "Root"):
+            raise HostRefused("the script has no name yet: save it once in Nuke and try again")
+        self._nuke.scriptSave()
+
+    def _check(self) -> None:
+        if str(self._nuke.root().name()) != self._script:
+            raise HostGone("the script was closed in Nuke: open it again, and place the take from its folder")
+
+    def _all(self) -> list[Any]:
+        return list(self._nuke.allNodes())
+
+    def _reads(self) -> list[Any]:
+        self._check()
+        reads = [node for node in self._all() if node.Class() == "Read"]
+        return sorted(reads, key=lambda node: (_script_range(node)[0], node.name()))
+
+    def _node(self, name: str) -> Any:
+        self._check()
+        node = self._nuke.toNode(name)
+        if node is None:
+            raise HostGone(f"the node {name} is not in the script any more: place the take from its folder")
+        return node
+
+    def _clip(self, node: Any) -> ClipRef:
+        """A Read as a clip."""
+        path, movie, first, last = _file_of(node), _is_movie(node), _whole(node, "first"), _whole(node, "last")
+        orig_first, orig_last = _whole(node, "origfirst"), _whole(node, "origlast")
+        if not path:
+            raise ClipRefused(f"{node.name()} reads no file: give it one and try again")
+        root_first = int(self._nuke.root()["first_frame"].value())
+        start, _ = _script_range(node)
+        zero = 1 if movie else orig_first
+        speed = _speed(node)
+        length = last - first + 1
+        shown = length if speed is None else max(1, int(length / abs(speed)))
+        record_rate = _rate(self._nuke.root()["fps"].value())
+        said = node.metadata() or {}
+        return ClipRef(
+            id=node.name(),
+            name=node.name(),
+            path=path,
+            source=SourceRange.of(first - zero, last + 1 - zero),
+            record=RecordRange(RecordFrame(start - root_first), RecordFrame(start - root_first + shown)),
+            source_rate=_rate(said.get("input/frame_rate") or record_rate),
+            record_rate=record_rate,
+            media=SourceRange.of(orig_first - zero, orig_last + 1 - zero),
+            start_timecode=said.get("input/timecode") or None,
+            reel=said.get("quicktime/reel") or None,
+            first_number=0 if movie else orig_first,
+            speed=speed,
+            hints={"colour_space": str(node["colorspace"].value())},
+        )
+
+    def _switch(self, read: Any) -> Any:
+        """The Switch behind a Read, or None."""
+        for node in self._all():
+            if node.Class() == "Switch" and _told(node).get("read") == read.name() and node.input(0) is read:
+                return node
+        return None
+
+    def _input_of(self, switch: Any, take_id: str) -> int | None:
+        """The Switch's input on which a take hangs, whatever lies between."""
+        for index in range(1, switch.inputs()):
+            node = switch.input(index)
+            while node is not None:
+                if node.name() == take_id:
+                    return index
+                node = node.input(0)
+        return None
+
+    def _make(
+        self,
+        kind: str,
+        name: str,
+        told: dict[str, Any],
+        inputs: Sequence[Any] = (),
+        knobs: dict[str, Any] | None = None,
+    ) -> Any:
+        """A node of ours, connected and set."""
+        node = getattr(self._nuke.nodes, kind)()
+        node.setName(_free_name(self._nuke, name))
+        for index, other in enumerate(inputs):
+            node.setInput(index, other)
+        for knob, value in (knobs or {}).items():
+            node[knob].setValue(value)
+        knob = self._nuke.String_Knob(KNOB, KNOB)
+        knob.setVisible(False)
+        node.addKnob(knob)
+        _tell(node, told)
+        return node
+
+    def _read_like(self, read: Any, path: str, take: FinishedTake, clip: ClipRef, name: str) -> Any:
+        """A Read of the take that lies where the clip lies, in the clip's colour space."""
+        movie = _movie_path(path)
+        first = 1 if movie else take.first_number
+        start, _ = _script_range(read)
+        ahead = clip.source.start - take.frames.start  # frames of the take before the clip's first
+        knobs = {
+            "file": _escaped(percent_pattern(path)),
+            "first": first,
+            "last": first + len(take.frames) - 1,
+            "origfirst": first,
+            "origlast": first + len(take.frames) - 1,
+            "frame_mode": "start at",
+            "frame": str(start - ahead),
+            "before": "black",
+            "after": "black",
+        }
+        knobs.update({knob: read[knob].value() for knob in COLOUR})
+        return self._make("Read", name, {"take": take.folder}, knobs=knobs)
+
+    def _with_sigma(self, dub: Any, layers: str, take: FinishedTake, clip: ClipRef, made: list[Any]) -> Any:
+        """The take with `uncertainty.sigma` and `uncertainty.matte` in its stream, from the EXR delivery."""
+        self._nuke.Layer("uncertainty", ["uncertainty.sigma", "uncertainty.error", "uncertainty.matte"])
+        reads = dict(self._timing(dub, MatteFile(layers, first_number=take.first_number)))
+        made.append(self._make("Read", f"{dub.name()}_layers", {"take": take.folder}, knobs=reads))
+        knobs = {
+            "from0": "uncertainty.sigma",
+            "to0": "uncertainty.sigma",
+            "from1": "uncertainty.matte",
+            "to1": "uncertainty.matte",
+        }
+        made.append(
+            self._make("Copy", f"{dub.name()}_sigma", {"take": take.folder}, inputs=[dub, made[-1]], knobs=knobs)
+        )
+        return made[-1]
+
+    def _timing(self, dub: Any, matte: MatteFile) -> dict[str, Any]:
+        """Knobs of a Read of data that runs with a take: raw, frame for frame."""
+        first = 1 if _movie_path(matte.path) else matte.first_number
+        last = first + _whole(dub, "last") - _whole(dub, "first")
+        return {
+            "file": _escaped(percent_pattern(matte.path)),
+            "first": first,
+            "last": last,
+            "origfirst": first,
+            "origlast": last,
+            "frame_mode": "start at",
+            "frame": str(_script_range(dub)[0]),
+            "before": "black",
+            "after": "black",
+            "raw": True,
+        }
+
+    def _drop_matte(self, switch: Any, index: int) -> None:
+        """Take away the matte that a take has."""
+        keymix = switch.input(index)
+        told = _told(keymix)
+        if not told.get("keymix"):
+            return
+        switch.setInput(index, keymix.input(0))
+        self._nuke.delete(keymix)
+        for node in self._all():
+            if _told(node).get("take") == told["take"] and node.Class() in ("Read", "Copy", "RotoPaint"):
+                self._nuke.delete(node)
+
+    def _undo_matte(self, clip_id: str, take_id: str) -> None:
+        switch = self._switch(self._node(clip_id))
+        index = None if switch is None else self._input_of(switch, take_id)
+        if index is not None:
+            self._drop_matte(switch, index)
+
+    def _remove_take(self, clip_id: str, take_id: str, rewired: list[tuple[Any, int]], shown: int) -> None:
+        """Take a take's nodes away; with the last one the Switch goes too."""
+        read = self._node(clip_id)
+        switch = self._switch(read)
+        index = None if switch is None else self._input_of(switch, take_id)
+        if switch is None or index is None:
+            return
+        self._drop_matte(switch, index)
+        told = _told(switch)
+        told["takes"] = [row for row in told["takes"] if row["id"] != take_id]
+        _tell(switch, told)
+        top = switch.input(index)
+        switch.setInput(index, None)
+        for node in [top, *[top.input(i) for i in range(top.inputs()) if top is not None]]:
+            if node is not None and (node.name() == take_id or node.name().startswith(f"{take_id}_")):
+                self._nuke.delete(node)
+        if told["takes"]:
+            switch["which"].setValue(shown)
+        else:
+            self._remove([switch], rewired, read)
+
+    def _remove(self, nodes: Sequence[Any], rewired: Sequence[tuple[Any, int]], read: Any) -> None:
+        for node, index in rewired:
+            node.setInput(index, read)
+        for node in reversed(nodes):
+            self._nuke.delete(node)
+
+    def _write(self, node: Any, path: str, first: int, last: int) -> None:
+        """Render a node raw, by a Write that goes again."""
+        folder = os.path.dirname(path)
+        os.makedirs(folder, exist_ok=True)
+        write = self._nuke.nodes.Write()
+        try:
+            write.setInput(0, node)
+            kind = os.path.splitext(path)[1][1:]
+            knobs = {"file": _escaped(path), "file_type": kind, "channels": "rgb", "raw": True}
+            for knob, value in knobs.items():
+                write[knob].setValue(value)
+            self._nuke.execute(write, first, last)
+        except RuntimeError as exc:
+            raise HostRefused(f"Nuke did not render {path} ({exc}): try it with a Write of your own") from exc
+        finally:
+            self._nuke.delete(write)
+
+
+def _check_connected(switch: Any, index: int, top: Any, take: FinishedTake) -> None:
+    if switch.input(index) is not top:
+        raise HostRefused(f"Nuke did not connect the take {take.name}: unlock {switch.name()} and try again")
+
+
+def source_of(node: Any) -> Any:
+    """The Read that a node gets its pictures from: itself, or the first one up its first inputs."""
+    while node is not None and node.Class() != "Read":
+        node = node.input(0)
+    return node
+
+
+def _told(node: Any) -> dict[str, Any]:
+    """What JULNet wrote on a node of its own; nothing on anybody else's."""
+    knob = node.knobs().get(KNOB) if node is not None else None
+    try:
+        told = json.loads(knob.value()) if knob is not None else {}
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _tell(node: Any, told: dict[str, Any]) -> None:
+    node[KNOB].setValue(json.dumps(told, sort_keys=True))
+
+
+def _escaped(path: str) -> str:
+    """A path that means itself: file knobs are evaluated as TCL."""
+    for character in "\\[$":
+        path = path.replace(character, "\\" + character)
+    return path
+
+
+def _file_of(node: Any) -> str:
+    """The path that a Read reads, with "####" for a sequence's numbers."""
+    path = _plain(node)
+    folder, name = os.path.split(path)
+    if "%" not in name and "#" not in name:
+        return path
+    before, digits, after = split_pattern(name)
+    return os.path.join(folder, before + "#" * digits + after)
+
+
+def _plain(node: Any) -> str:
+    """A file knob's text without TCL's escapes; an expression in it is a question that only Nuke can answer."""
+    text, plain, at = str(node["file"].value()), [], 0
+    while at < len(text):
+        if text[at] == "\\" and at + 1 < len(text):
+            at += 1
+        elif text[at] == "[":
+            raise ClipRefused(f"{node.name()} computes its file name: give it a plain path and try again")
+        plain.append(text[at])
+        at += 1
+    return "".join(plain)
+
+
+def _movie_path(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in MOVIES
+
+
+def _is_movie(node: Any) -> bool:
+    return _movie_path(_file_of(node))
+
+
+def _whole(node: Any, knob: str) -> int:
+    return int(node[knob].value())
+
+
+def _script_range(node: Any) -> tuple[int, int]:
+    """First and last script frame of a Read."""
+    first, last = _whole(node, "first"), _whole(node, "last")
+    mode, frame = node["frame_mode"].value(), str(node["frame"].value()).strip()
+    if mode == "start at" and frame:
+        return int(float(frame)), int(float(frame)) + last - first
+    if mode == "offset" and frame:
+        return first - int(float(frame)), last - int(float(frame))
+    if mode == "expression" and frame:
+        slope, offset = _line(frame)
+        return int((first - offset) / slope), int((last - offset) / slope)
+    return first, last
+
+
+def _speed(node: Any) -> Fraction | None:
+    """How fast a Read runs, where an expression drives it."""
+    frame = str(node["frame"].value()).strip()
+    if node["frame_mode"].value() != "expression" or not frame:
+        return None
+    slope, _ = _line(frame)
+    return None if slope == 1 else slope
+
+
+def _line(expression: str) -> tuple[Fraction, Fraction]:
+    """Slope and offset of an expression in `frame` that is a straight line.
+
+    Raises:
+        ClipRefused: it is something else.
+    """
+    try:
+        tree = ast.parse(expression, mode="eval").body
+        at = [_evaluated(tree, Fraction(frame)) for frame in (0, 1, 1000)]
+    except (SyntaxError, ValueError, ZeroDivisionError):
+        at = [Fraction(0)] * 3
+    slope = at[1] - at[0]
+    if slope == 0 or at[2] != at[0] + 1000 * slope:
+        raise ClipRefused(
+            f"a Read's frames are driven by {expression!r} and a clip at 100 % is needed: "
+            "render it and re-dub the result"
+        )
+    return slope, at[0]
+
+
+def _evaluated(tree: ast.AST, frame: Fraction) -> Fraction:
+    if isinstance(tree, ast.BinOp):
+        left, right = _evaluated(tree.left, frame), _evaluated(tree.right, frame)
+        if isinstance(tree.op, ast.Add):
+            return left + right
+        if isinstance(tree.op, ast.Sub):
+            return left - right
+        if isinstance(tree.op, ast.Mult):
+            return left * right
+        if isinstance(tree.op, ast.Div):
+            return left / right
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
+        return -_evaluated(tree.operand, frame)
+    if isinstance(tree, ast.Name) and tree.id == "frame":
+        return frame
+    if isinstance(tree, (ast.Constant, ast.Num)):
+        return Fraction(str(ast.literal_eval(tree)))
+    raise ValueError("not a straight line")
+
+
+def _rate(value: Any) -> Fraction:
+    number = Fraction(str(value)) if not isinstance(value, Fraction) else value
+    return next((rate for rate in _NTSC if abs(rate - number) < Fraction(1, 200)), number.limit_denominator(1000))
+
+
+def _painted(paint: Any) -> bool:
+    """Whether a person painted into a RotoPaint."""
+    return any(True for _ in paint["curves"].rootLayer)
+
+
+def _layers_of(folder: str) -> str:
+    """The pattern of a take's EXR layers, or ""."""
+    try:
+        with open(os.path.join(folder, "take.json"), encoding="utf-8") as file:
+            pattern = json.load(file)["files"].get("exr")
+    except (OSError, ValueError, KeyError) as exc:
+        raise MediaMissing(f"{folder} holds no take that can be read ({exc}): re-dub the clip again") from None
+    path = os.path.join(folder, *pattern.split("/")) if pattern else ""
+    return path if path and sequence_files(path) else ""
+
+
+def _free_name(nuke: Any, name: str) -> str:
+    """A node name that is free: the second "shot_take" is "shot_take2"."""
+    number = 1
+    free = name
+    while nuke.toNode(free) is not None:
+        number += 1
+        free = f"{name}{number}"
+    return free
+
+
+def _meets(one: RecordRange, other: RecordRange) -> bool:
+    return one.start < other.stop and other.start < one.stop

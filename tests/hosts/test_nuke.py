@@ -1,0 +1,381 @@
+"""What is Nuke's own: the fake against the published stubs, the tree, colour spaces, TCL, the node, headless."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import fake_nuke
+import numpy as np
+import OpenEXR
+import pytest
+from bench import pictures_of
+from bench_nuke import FIRST, NukeBench, make
+from fake_nuke import ProgressTask
+
+from host_adapters.base import ClipRefused, FinishedTake, HostGone, HostRefused, MatteFile, SourceRange, refuse_retimed
+from host_adapters.nuke import headless, menu, nodes
+from host_adapters.nuke.session import NukeSession
+from host_adapters.worker_client import WorkerClient
+
+MakeTake = Callable[..., FinishedTake]
+
+
+@pytest.fixture(scope="module")
+def stubs() -> tuple[set[str], dict[str, set[str]]]:
+    """Functions of the module, and methods of its classes with those that they inherit."""
+    try:
+        files = importlib.metadata.files("types-nuke") or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("types-nuke is not installed")
+    path = next(file.locate() for file in files if file.name == "_nuke.pyi")
+    body = ast.parse(Path(str(path)).read_text("utf-8")).body
+    functions = {node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    threads = {"executeInMainThread", "executeInMainThreadWithResult"}  # of nuke.executeInMain
+    methods = {
+        cls.name: {node.name for node in cls.body if isinstance(node, ast.FunctionDef)}
+        for cls in body
+        if isinstance(cls, ast.ClassDef)
+    }
+    return functions | threads, methods
+
+
+def public(cls: type) -> set[str]:
+    return {name for name in vars(cls) if not name.startswith("_")}
+
+
+def test_the_fake_has_nothing_that_nuke_lacks(stubs: Any) -> None:
+    functions, methods = stubs
+    assert set(fake_nuke.FUNCTIONS) <= functions
+    assert public(fake_nuke.Node) <= methods["Node"]
+    assert public(fake_nuke.Knob) <= methods["Knob"]
+    assert public(ProgressTask) - {"cancelled", "said"} <= methods["ProgressTask"]
+    kinds = {"String_Knob", "File_Knob", "Double_Knob", "Int_Knob", "Tab_Knob", "Text_Knob", "PyScript_Knob", "Layer"}
+    assert kinds | {"Enumeration_Knob"} <= functions
+
+
+def test_the_adapter_calls_nothing_that_nuke_lacks(stubs: Any) -> None:
+    functions, methods = stubs
+    known = functions | {"env", "nodes"}
+    for file in Path(nodes.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("nuke", "self._nuke"):
+                assert node.attr in known, f"{file.name}: nuke.{node.attr}"
+    assert {"addCommand", "addMenu"} <= methods["Menu"]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> NukeBench:
+    return make(tmp_path / "project")
+
+
+@pytest.fixture
+def shot(make_shot: Callable[..., Any]) -> Any:
+    return make_shot(start=2, stop=14, record_in=5)
+
+
+@pytest.mark.parametrize(
+    ("misuse", "error"),
+    [
+        (lambda nuke, read: nuke.nodes.Blurr(), RuntimeError),
+        (lambda nuke, read: read["colourspace"], NameError),
+        (lambda nuke, read: read["first"].setValue("1"), TypeError),
+        (lambda nuke, read: read["frame_mode"].setValue("begin at"), ValueError),
+        (lambda nuke, read: read.setName("2nd read"), ValueError),
+        (lambda nuke, read: nuke.execute(read, 1, 2), RuntimeError),
+    ],
+)
+def test_what_nuke_refuses_the_fake_refuses(bench: NukeBench, shot: Any, misuse: Any, error: type) -> None:
+    bench.open(shot)
+    with pytest.raises(error):
+        misuse(bench.nuke, bench.nuke.toNode("Read1"))
+    assert not bench.nuke.toNode("Read1").setInput(0, bench.nuke.toNode("NoOp1"))
+
+
+def test_what_hung_on_the_plate_shows_the_take_and_hangs_on_the_plate_again_after_undo(
+    bench: NukeBench, shot: Any, make_take: MakeTake
+) -> None:
+    session = bench.open(shot)
+    before = bench.app.text()
+    session.place_take(session.selection()[0], make_take(shot))
+    behind = bench.nuke.toNode("NoOp1").input(0)
+    assert (behind.Class(), behind["which"].value(), behind.input(0).name()) == ("Switch", 1, "Read1")
+    session.undo()
+    assert bench.app.text() == before
+
+
+def test_reads_of_the_take_have_the_plate_s_colour_space_and_mattes_are_raw(
+    bench: NukeBench, shot: Any, make_take: MakeTake, make_matte: Callable[..., MatteFile]
+) -> None:
+    session = bench.open(shot)
+    take = make_take(shot)
+    ref = session.place_take(session.selection()[0], take)
+    session.attach_matte(ref, make_matte(take))
+    dub, matte = bench.nuke.toNode(ref.id), bench.nuke.toNode(f"{ref.id}_matte")
+    assert (dub["colorspace"].value(), dub["raw"].value(), matte["raw"].value()) == ("rec709", False, True)
+
+
+def test_a_take_with_layers_brings_sigma_into_the_stream(bench: NukeBench, shot: Any, make_take: MakeTake) -> None:
+    session = bench.open(shot)
+    take = make_take(shot)
+    folder = Path(take.folder)
+    (folder / "exr").mkdir()
+    for number in range(16):
+        plane = np.full((48, 64), number / 100, np.float32)
+        channels = {
+            "R": plane,
+            "G": plane,
+            "B": plane,
+            "A": plane,
+            "uncertainty.sigma": plane,
+            "uncertainty.matte": plane,
+        }
+        OpenEXR.File({}, channels).write(str(folder / "exr" / f"layers.{number:06d}.exr"))
+    manifest = json.loads((folder / "take.json").read_text("utf-8"))
+    manifest["files"]["exr"] = "exr/layers.######.exr"
+    (folder / "take.json").write_text(json.dumps(manifest), "utf-8")
+    (clip,) = session.selection()
+    ref = session.place_take(clip, take)
+    image = bench.app.image(bench.nuke.toNode("Read1_takes"), FIRST + 5)
+    assert image["uncertainty.sigma"].max() == pytest.approx(0.02, abs=1e-6)
+    assert np.array_equal(np.rint(image["rgba.red"] * 255), pictures_of(take.picture)[2][..., 0])
+    session.attach_matte(ref, MatteFile(str(folder / "exr" / "layers.######.exr"), "plate"))
+    mixed = bench.app.image(bench.nuke.toNode("Read1_takes"), FIRST + 5)["rgba.red"]
+    plate, dub = pictures_of(str(shot.plate))[2][..., 0] / 255, pictures_of(take.picture)[2][..., 0] / 255
+    np.testing.assert_allclose(mixed, dub + (plate - dub) * 0.02, atol=1e-6)
+    session.undo()
+    session.undo()
+    assert {node.Class() for node in bench.nuke.allNodes()} == {"Read", "NoOp"}
+
+
+def test_the_touched_up_matte_is_numbered_as_the_matte(
+    bench: NukeBench, shot: Any, make_take: MakeTake, make_matte: Callable[..., MatteFile]
+) -> None:
+    session = bench.open(shot)
+    take = make_take(shot, start=1, stop=15)
+    matte = session.attach_matte(session.place_take(session.selection()[0], take), make_matte(take))
+    assert session.read_matte(matte) == matte.path
+    bench.paint(matte, 2, (40, 10, 52, 20), white=True)
+    session.read_matte(matte)
+    files = sorted(path.name for path in (Path(take.folder) / "edited").iterdir())
+    assert files == [f"matte.{number:06d}.png" for number in range(1, 15)]
+
+
+@pytest.mark.parametrize("expression", ["frame/2+3", "1000-frame", "frame*frame", "int(frame)", "x", "frame +"])
+def test_reads_that_an_expression_drives_are_refused(bench: NukeBench, shot: Any, expression: str) -> None:
+    session = bench.open(shot)
+    read = bench.nuke.toNode("Read1")
+    read["frame_mode"].setValue("expression")
+    read["frame"].setValue(expression)
+    with pytest.raises(ClipRefused, match="a clip at 100 % is needed"):
+        refuse_retimed(session.list_clips()[0])
+
+
+def test_an_offset_is_no_retime(bench: NukeBench, shot: Any) -> None:
+    session = bench.open(shot)
+    read = bench.nuke.toNode("Read1")
+    read["frame_mode"].setValue("expression")
+    read["frame"].setValue(f"frame - {FIRST + 5} + 3")
+    (clip,) = session.list_clips()
+    refuse_retimed(clip)
+    assert (clip.record.start.index, clip.source) == (5, SourceRange.of(2, 14))
+
+
+def test_a_file_name_that_is_computed_is_refused(bench: NukeBench, shot: Any) -> None:
+    session = bench.open(shot)
+    bench.nuke.toNode("Read1")["file"].setValue("[getenv SHOT]/plate.mov")
+    with pytest.raises(ClipRefused, match="computes its file name"):
+        session.list_clips()
+
+
+def test_a_sequence_is_read_with_its_own_numbers(bench: NukeBench, shot: Any) -> None:
+    session = bench.open(shot)
+    read = bench.nuke.toNode("Read1")
+    for knob, value in {"first": 1003, "last": 1010, "origfirst": 1001, "origlast": 1020}.items():
+        read[knob].setValue(value)
+    read["file"].setValue("//server/share/my plates/shot.%04d.exr")
+    (clip,) = session.list_clips()
+    assert (clip.path, clip.first_number) == ("//server/share/my plates/shot.####.exr", 1001)
+    assert (clip.source, clip.media) == (SourceRange.of(2, 10), SourceRange.of(0, 20))
+
+
+def test_a_take_that_nuke_does_not_connect_leaves_the_script_as_it_was(
+    bench: NukeBench, shot: Any, make_take: MakeTake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = bench.open(shot)
+    before = bench.app.text()
+    monkeypatch.setitem(fake_nuke.INPUTS, "Switch", 1)
+    with pytest.raises(HostRefused, match="did not connect"):
+        session.place_take(session.selection()[0], make_take(shot))
+    assert bench.app.text() == before
+
+
+def test_a_node_that_was_deleted_meanwhile_is_said(bench: NukeBench, shot: Any, make_take: MakeTake) -> None:
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    ref = session.place_take(clip, make_take(shot))
+    bench.nuke.delete(bench.nuke.toNode(ref.id))
+    assert session.takes(clip) == []
+    session.undo()
+    bench.nuke.delete(bench.nuke.toNode("Read1"))
+    with pytest.raises(HostGone, match="Read1 is not in the script any more"):
+        session.place_take(clip, make_take(shot, name="again"))
+
+
+def test_a_script_without_a_name_is_not_saved(bench: NukeBench) -> None:
+    with pytest.raises(HostRefused, match="save it once in Nuke"):
+        NukeSession(bench.nuke).save()
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[Callable[[str], WorkerClient]]:
+    """A client whose worker is a script that is given `job`."""
+    made: list[WorkerClient] = []
+
+    def use(script: str) -> WorkerClient:
+        path = tmp_path / "worker.py"
+        head = (
+            "import json, os, sys\nsay = lambda **e: print(json.dumps(e), flush=True)\nsay(event='ready', protocol=1)\n"
+        )
+        path.write_text(head + "job = json.loads(sys.stdin.readline())\n" + script)
+        made.append(WorkerClient([sys.executable, "-S", "-E", str(path)]))
+        return made[-1]
+
+    yield use
+    for one in made:
+        one.close(5)
+
+
+def renders(take: FinishedTake) -> str:
+    """A worker that takes a ready take for what it rendered."""
+    return (
+        "folder = job['request']['take_dir']\n"
+        "say(event='progress', id=job['id'], stage='render', done=3, total=12)\n"
+        f"os.makedirs(os.path.dirname(folder), exist_ok=True), os.rename({take.folder!r}, folder)\n"
+        "say(event='result', id=job['id'], take=folder + '/take.json')\nsys.stdin.read()\n"
+    )
+
+
+def test_the_node_has_knobs_that_become_wishes(bench: NukeBench, shot: Any) -> None:
+    bench.open(shot)
+    group = nodes.create(bench.nuke)
+    group["julnet_dub"].setValue("/dubs/my line.wav")
+    group["julnet_offset"].setValue(0.5)
+    group["julnet_quality"].setValue("movie and EXR layers")
+    wishes = nodes.wishes_of(group)
+    assert (wishes.dub, wishes.offset_s, wishes.face, wishes.model) == ("/dubs/my line.wav", 0.5, "auto", "rt")
+    assert wishes.deliver == ("prores", "exr")
+    assert wishes.settings == {"matte.low_cv": 8.0, "matte.high_cv": 32.0, "matte.gamma": 1.0}
+
+
+def test_render_runs_out_of_process_with_nuke_s_own_progress(
+    bench: NukeBench, shot: Any, make_take: MakeTake, make_sound: Any, client: Any
+) -> None:
+    session = bench.open(shot)
+    bench.app.env["gui"] = True
+    group = nodes.create(bench.nuke)
+    group.setInput(0, bench.nuke.toNode("NoOp1"))
+    group["julnet_dub"].setValue(str(make_sound("line.wav")))
+    began = time.monotonic()
+    redub = nodes.render(group, bench.nuke, client(renders(make_take(shot, name="made"))))
+    assert time.monotonic() - began < 0.5, "the button returns at once"
+    assert redub is not None
+    for _ in range(200):
+        if group["julnet_status"].value():
+            break
+        time.sleep(0.05)
+    assert group["julnet_status"].value() == "Read1 line is placed"
+    assert ("Read1 line is placed", 100) in ProgressTask.said
+    (take,) = session.takes(session.list_clips()[0])
+    assert take.active
+
+
+def test_cancel_in_nuke_s_progress_bar_stops_the_worker(
+    bench: NukeBench, shot: Any, make_sound: Any, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.open(shot)
+    bench.app.env["gui"] = True
+    monkeypatch.setattr(ProgressTask, "cancelled", True)
+    group = nodes.create(bench.nuke)
+    group.setInput(0, bench.nuke.toNode("Read1"))
+    group["julnet_dub"].setValue(str(make_sound("line.wav")))
+    stops = "assert json.loads(sys.stdin.readline())['job'] == job['id']\n"
+    stops += "say(event='error', id=job['id'], type='RedubCancelled', message='stopped')\nsys.stdin.read()\n"
+    nodes.render(group, bench.nuke, client(stops))
+    for _ in range(200):
+        if group["julnet_status"].value():
+            break
+        time.sleep(0.05)
+    assert group["julnet_status"].value() == "Stopped"
+
+
+def test_a_node_on_nothing_says_so(bench: NukeBench, shot: Any) -> None:
+    bench.open(shot)
+    group = nodes.create(bench.nuke)
+    assert nodes.render(group, bench.nuke, WorkerClient([])) is None
+    assert "hangs on no Read" in group["julnet_status"].value()
+
+
+def test_a_take_is_redubbed_and_the_script_saved_without_a_window(
+    bench: NukeBench, shot: Any, make_take: MakeTake, make_sound: Any, client: Any, tmp_path: Path
+) -> None:
+    bench.open(shot)
+    out, dub = tmp_path / "out.nk", make_sound("line.wav")
+    worker = client(renders(make_take(shot, name="made")))
+    takes = str(tmp_path / "takes of mine")
+    words = [str(bench.script), "Read1", str(dub), str(out), "--takes", takes]
+    assert headless.main(words, bench.nuke, worker) == 0
+    bench.nuke.scriptOpen(str(out))
+    session = NukeSession(bench.nuke)
+    (take,) = session.takes(session.list_clips()[0])
+    assert Path(take.folder).parent == Path(takes)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a.nk"], "usage"),
+        (["a.nk", "R", "d", "o", "--size", "1"], "usage"),
+        (["gone.nk", "R", "d", "o"], "no such file"),
+    ],
+)
+def test_headless_refuses_with_a_sentence(
+    bench: NukeBench, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert headless.main(words, bench.nuke, WorkerClient([])) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_headless_names_a_read_that_is_not_there(
+    bench: NukeBench, shot: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.open(shot)
+    assert headless.main([str(bench.script), "Read7", "d", "o"], bench.nuke, WorkerClient([])) == 2
+    assert "no Read called Read7" in capsys.readouterr().err
+
+
+def test_the_menu_s_commands_are_python_that_runs(bench: NukeBench, shot: Any, make_take: MakeTake) -> None:
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    session.place_take(clip, make_take(shot))
+    menu.start_up(bench.nuke)
+    for _, command in bench.app.commands:
+        compile(command, "menu", "exec")
+    menu.next_take(bench.nuke)
+    assert [take.active for take in session.takes(clip)] == [False]
+    menu.next_take(bench.nuke)
+    assert [take.active for take in session.takes(clip)] == [True]
+    menu.next_take(bench.nuke, original=True)
+    assert [take.active for take in session.takes(clip)] == [False]
+
+
+def test_the_rate_of_a_movie_is_its_own_whatever_the_script_s(bench: NukeBench, make_shot: Callable[..., Any]) -> None:
+    (clip,) = bench.open(make_shot(start=2, stop=14, rate=Fraction(30000, 1001))).list_clips()
+    assert (clip.source_rate, clip.record_rate) == (Fraction(30000, 1001), Fraction(25))
