@@ -65,12 +65,22 @@ class RenderSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenanceSettings:
+    """What the take's files say about where they come from; see docs/provenance.md."""
+
+    #: content credentials in movies and stills: "auto" warns where they cannot be attached, "require" fails, "off"
+    credentials: Literal["auto", "require", "off"] = "auto"
+    require_consent: bool = False  #: refuse to render without a note of consent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """All settings, by section."""
 
     face: FaceSettings = field(default_factory=FaceSettings)
     compose: ComposeSettings = field(default_factory=ComposeSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
+    provenance: ProvenanceSettings = field(default_factory=ProvenanceSettings)
     matte: MatteSettings = field(default_factory=MatteSettings)  #: σ to matte; see docs/matte.md
     drive: Drive = field(default_factory=Drive)  #: what the matte does to the picture; see docs/matte.md
 

@@ -29,6 +29,7 @@ from julnet_plugin.pipeline.scripts import write_scripts
 from julnet_plugin.pipeline.sheet import write_sheet
 from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.pipeline.workfolder import WorkFolder
+from julnet_plugin.provenance.credentials import credentials_or_warning
 from julnet_plugin.take import STROKES, load_take
 from julnet_plugin.types import DeliveryJob
 
@@ -153,6 +154,7 @@ def _deliver(
     manifest = build_manifest(job, identity, shots, references, numbers, spans, files, made_from)
     write_sheet(folder.root / REPORT, maker, manifest, stats, spans)
     write_scripts(folder.root, manifest)
+    credentials_or_warning(folder.root, manifest, job.settings.provenance.credentials, report=REPORT)
     for warning in manifest["warnings"]:
         log.info("%s", warning)
     return manifest

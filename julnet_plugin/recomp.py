@@ -31,6 +31,7 @@ from julnet_plugin.pipeline.sheet import write_sheet
 from julnet_plugin.pipeline.staging import Staging
 from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.pipeline.workfolder import MANIFEST, locked, write_text
+from julnet_plugin.provenance.credentials import credentials_or_warning
 from julnet_plugin.take import STROKES, frames_of, load_take, matte_document
 from julnet_plugin.types import DeliveryJob, Take
 
@@ -217,6 +218,8 @@ def _derive(
     }
     write_sheet(staging.root / REPORT, maker(PatchMaker, overrides), manifest, stats, spans)
     write_scripts(staging.root, manifest)
+    mode = settings.provenance.credentials
+    credentials_or_warning(staging.root, manifest, mode, report=REPORT, beside=take.path)
     return manifest
 
 

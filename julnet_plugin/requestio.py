@@ -22,6 +22,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "dub_offset_s": ((int, float), "a number of seconds"),
     **dict.fromkeys(("dub_track", "seed"), ((int,), "a whole number")),
     "deliver": ((list, tuple), "a list of deliveries"),
+    "consent": ((str, type(None)), "a path"),
     "resume": ((bool,), "true or false"),
     "settings": ((dict,), "an object of settings by dotted key"),
 }
@@ -34,7 +35,7 @@ def request_to_json(request: RedubRequest) -> dict[str, Any]:
         value = getattr(request, f.name)
         default = f.default_factory() if f.default_factory is not MISSING else f.default
         if value != default:
-            plain[f.name] = str(value) if f.name in _PATHS else list(value) if f.name == "deliver" else value
+            plain[f.name] = str(value) if isinstance(value, Path) else list(value) if f.name == "deliver" else value
     return plain
 
 
@@ -56,6 +57,6 @@ def request_from_json(values: Mapping[str, Any]) -> RedubRequest:
     missing = [name for name in _PATHS if not values.get(name)]
     if missing:
         raise SettingsError(f"the request lacks {', '.join(missing)}", key=missing[0])
-    paths = {name: Path(values[name]) for name in _PATHS}
+    paths = {name: Path(values[name]) for name in (*_PATHS, "consent") if values.get(name)}
     deliver = {"deliver": tuple(str(name) for name in values["deliver"])} if "deliver" in values else {}
     return RedubRequest(**{**values, **paths, **deliver})

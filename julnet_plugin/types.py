@@ -231,6 +231,7 @@ class RedubRequest:
     deliver: tuple[Delivery, ...] = ("prores",)
     colour_space: str | None = None  #: OpenColorIO name of the plate's space when its tags cannot say
     seed: int = 0
+    consent: Path | None = None  #: note of consent (docs/provenance.md): checked, and carried along in the take
     resume: bool = False
     settings: dict[str, Any] = field(default_factory=dict)  #: overrides of `config.Settings`, by dotted key
 

@@ -25,6 +25,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 Picture = Callable[[int], NDArray[Any]]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests, and the processes that they start, keep their certificate to themselves."""
+    os.environ["JULNET_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
 def numbered_picture(number: int, width: int, height: int) -> NDArray[np.uint8]:
     """A grey ramp with the frame's number as eight blocks along the top edge, highest bit left. (H, W, 3) uint8."""
     picture = np.empty((height, width, 3), np.uint8)

@@ -5,6 +5,7 @@ The checks run from cheap to dear, so that a mistyped setting is named at once.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import re
@@ -49,6 +50,7 @@ class Job:
     workers: int  #: threads that run the network side by side
     extractor: AudioFeatures
     writers: dict[str, TakeWriter]  #: deliveries asked for, by name
+    consent: dict[str, Any] | None  #: the note of consent; None where there is none
     manager: Manager
 
 
@@ -69,6 +71,8 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
 
     settings = load_settings(request.settings)
     writers = find_writers(request.deliver, manager)
+    consent = _consent(request, settings)
+    _check_certificate(settings)
     check_free(request.take_dir, resume=request.resume)
     model = find_model(request.model)
     info = probe(request.plate)
@@ -100,6 +104,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
         workers=workers if engine.device == "cpu" else 1,
         extractor=_extractor(engine, manager),
         writers=writers,
+        consent=consent,
         manager=manager,
     )
 
@@ -122,10 +127,35 @@ def fingerprint(job: Job) -> dict[str, Any]:
         "deliver": list(job.writers),
         "colour_space": request.colour_space,
         "seed": request.seed,
+        "consent": None if request.consent is None else file_hash(request.consent),
         "settings": to_mapping(job.settings),
         "device": f"{job.engine.device} {job.engine.precision}",
         "julnet": julnet_plugin.__version__,
     }
+
+
+def _consent(request: RedubRequest, settings: Settings) -> dict[str, Any] | None:
+    """The note of consent that the request names."""
+    if request.consent is not None:
+        from julnet_plugin.provenance.consent import read_consent
+
+        return read_consent(request.consent)
+    if settings.provenance.require_consent:
+        raise SettingsError(
+            "consent is required and the request has none: give --consent FILE with who agrees, to what, until when",
+            key="consent",
+        )
+    return None
+
+
+def _check_certificate(settings: Settings) -> None:
+    """Refuse a studio's certificate that cannot be used; other troubles with signing are told when they happen."""
+    if settings.provenance.credentials == "off":
+        return
+    from julnet_plugin.provenance.certificate import identity
+
+    with contextlib.suppress(OSError, ImportError):
+        identity()
 
 
 def parse_refs(text: str, frames: FrameRange) -> tuple[int, ...]:

@@ -61,6 +61,7 @@ def build_manifest(
         "schema": SCHEMA,
         "version": VERSION,
         "synthetic": _provenance(),
+        "consent": None if job.consent is None else {**job.consent, "sha256": fingerprint["consent"]},
         "job": dict(fingerprint),
         "request": _request(job),
         "inputs": {

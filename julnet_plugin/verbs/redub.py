@@ -147,6 +147,11 @@ def add_redub_options(parser: argparse.ArgumentParser) -> None:
         "--colour-space", metavar="NAME", help="OpenColorIO name of the plate's space, if its tags lack it"
     )
     add_settings_options(how)
+    rights = parser.add_argument_group("rights")
+    rights.add_argument(
+        "--consent", type=Path, metavar="FILE", help="note of consent: JSON or TOML (docs/provenance.md)"
+    )
+    rights.add_argument("--require-consent", action="store_true", help="refuse to render without a note of consent")
     parser.add_argument(
         "--deliver",
         action="append",
@@ -181,6 +186,11 @@ def settings_from(args: argparse.Namespace) -> dict[str, Any]:
     return values
 
 
+def _settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    values = settings_from(args)
+    return {**values, "provenance.require_consent": True} if args.require_consent else values
+
+
 def request_from(args: argparse.Namespace, *, plate: Path, dub: Path, take_dir: Path) -> RedubRequest:
     """The request that the command line describes.
 
@@ -203,8 +213,9 @@ def request_from(args: argparse.Namespace, *, plate: Path, dub: Path, take_dir: 
         deliver=cast(tuple[Delivery, ...], deliver),
         colour_space=args.colour_space,
         seed=args.seed,
+        consent=args.consent,
         resume=getattr(args, "resume", False),
-        settings=settings_from(args),
+        settings=_settings_of(args),
     )
 
 

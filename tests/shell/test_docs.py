@@ -25,7 +25,7 @@ def test_every_setting_is_in_the_table(key: str) -> None:
 
 
 def test_every_key_in_the_table_is_a_setting() -> None:
-    named = re.findall(r"`((?:face|compose|render|matte|drive)\.[a-z_]+)`", PIPELINE)
+    named = re.findall(r"`((?:face|compose|render|matte|drive|provenance)\.[a-z_]+)`", PIPELINE)
     assert set(named) <= set(known_keys())
 
 
