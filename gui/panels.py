@@ -44,6 +44,7 @@ PARTS = (
     "gui.projects",
     "gui.bin",
     "gui.timeline",
+    "gui.export",
     "gui.redub.part",
     "gui.matte.part",
 )

@@ -1,0 +1,94 @@
+"""Export: the timeline to a movie, and to other programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gui.actions import ActionSpec
+from gui.panels import PanelSpec
+
+if TYPE_CHECKING:
+    from gui.export.panel import ExportPanel
+    from gui.window import Window
+
+
+def _make(window: Window) -> ExportPanel:
+    from gui.export.panel import ExportPanel
+
+    return ExportPanel(window)
+
+
+def of(window: Window) -> ExportPanel:
+    """The window's export panel."""
+    panel: Any = window.panels["export"]
+    return panel  # type: ignore[no-any-return]
+
+
+def _has_clips(window: Window) -> bool:
+    return window.project.value.timeline.record_out > 0
+
+
+PANELS = (
+    PanelSpec(
+        name="export",
+        title="Export",
+        area="right",
+        make=_make,
+        tip="The timeline as a movie",
+        shown=False,
+        tab_with="redub",
+    ),
+)
+
+ACTIONS = (
+    ActionSpec(
+        name="export_movie",
+        menu="&File",
+        title="&Export movie…",
+        keys=("Ctrl+E",),
+        tip="Write the timeline to a movie",
+        new_group=True,
+        possible=_has_clips,
+        run=lambda w: of(w).show_panel(),
+    ),
+    ActionSpec(
+        name="export_otio",
+        menu="&File",
+        title="Export OTIO…",
+        tip="Write the timeline for any program that reads OpenTimelineIO",
+        possible=_has_clips,
+        run=lambda w: of(w).choose("otio"),
+    ),
+    ActionSpec(
+        name="export_resolve",
+        menu="&File",
+        title="Export for Resolve…",
+        tip="Write OpenTimelineIO in the shape that DaVinci Resolve takes",
+        possible=_has_clips,
+        run=lambda w: of(w).choose("resolve"),
+    ),
+    ActionSpec(
+        name="export_fcp7",
+        menu="&File",
+        title="Export FCP7 XML…",
+        tip="Write XML that Premiere, Resolve and Avid read",
+        possible=_has_clips,
+        run=lambda w: of(w).choose("fcp7"),
+    ),
+    ActionSpec(
+        name="export_edl",
+        menu="&File",
+        title="Export EDL…",
+        tip="Write a CMX 3600 list of the picture as it is seen",
+        possible=_has_clips,
+        run=lambda w: of(w).choose("edl"),
+    ),
+    ActionSpec(
+        name="export_nuke",
+        menu="&File",
+        title="Export Nuke scripts…",
+        tip="Write a Nuke script for every take that the timeline shows",
+        possible=_has_clips,
+        run=lambda w: of(w).choose_nuke(),
+    ),
+)
