@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -135,7 +136,7 @@ class RedubPanel(QWidget):
 
     def set_models(self, models: Sequence[ModelEntry], chosen: str | None = None) -> None:
         """Show what can be chosen."""
-        before = chosen or self.model.currentData()
+        before = chosen or self.model.currentData() or "rt"
         with QSignalBlocker(self.model):
             self.model.clear()
             for entry in models:
@@ -264,7 +265,7 @@ class RedubPanel(QWidget):
         form.addRow("References", self.refs)
         self.thumbnails = QHBoxLayout()
         self.thumbnails.setSpacing(3)
-        form.addRow("", self.thumbnails)
+        form.addRow(self.thumbnails)
         form.addRow("Quality", self.quality)
         form.addRow("Take", self.take_dir)
         body = QWidget()
@@ -318,6 +319,9 @@ class RedubPanel(QWidget):
         for widget, (name, tip) in names.items():
             widget.setAccessibleName(name)
             widget.setToolTip(tip)
+        for field in (self.dub, self.face, self.refs, self.take_dir, self.model, self.quality):
+            field.setMinimumWidth(60)
+            field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.offset.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)  # arrow keys and the wheel do it
 
 

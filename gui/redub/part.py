@@ -60,7 +60,7 @@ class RedubDock(RedubPanel):
         queue.ended.connect(self._ended)
         queue.changed.connect(self._suggest_again)
         window.jobs.progressed.connect(self.show_progress)
-        self.face_wanted.connect(lambda: self.picker.start(window.session))
+        self.face_wanted.connect(self._pick_face)
         self.picker.chosen.connect(self.face.setText)
         self.picker.said.connect(window.say)
         self.edited.connect(self._preview)
@@ -160,6 +160,15 @@ class RedubDock(RedubPanel):
     def _preview_shown(self, frame: int, references: list[int]) -> None:
         if self._window.session.take is None:
             self.strip.show_frames(references, {})
+
+    def _pick_face(self) -> None:
+        """Only on a frame that is re-dubbed: elsewhere the request would be refused."""
+        session = self._window.session
+        first, last = session.in_frame or 0, session.frame_count - 1 if session.out_frame is None else session.out_frame
+        if first <= session.frame <= last:
+            self.picker.start(session)
+        else:
+            self._window.say(f"Go to a frame that is re-dubbed first ({first} to {last}), then pick the face there")
 
     # References
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Pixels = NDArray[np.uint8]
-SIZE = 48  #: of a thumbnail, screen pixels
+SIZE = 44  #: of a thumbnail, screen pixels
 
 
 class ReferenceStrip(QWidget):

@@ -106,6 +106,10 @@ class Viewer(QWidget):
         inverse, possible = self._to_widget().inverted()
         return inverse.map(point) if possible else QPointF()
 
+    def to_widget(self, point: QPointF) -> QPointF:
+        """A point of the picture on the widget."""
+        return self._to_widget().map(point)
+
     def update_at(self, rect: QRectF) -> None:
         """Repaint what lies under a rectangle of picture pixels, and no more: painting does this a hundred times."""
         self.update(self._to_widget().mapRect(rect).adjusted(-2, -2, 2, 2).toAlignedRect())
