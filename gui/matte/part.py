@@ -64,6 +64,7 @@ def _tell_renderer(window: Window, editor: MatteEditor) -> None:
     if window.renderer.live_matte != editor.folder:
         window.renderer.live_matte = editor.folder
         window.renderer.show(window.session)
+        window.update_actions()
 
 
 def _review(window: Window) -> ReviewList:

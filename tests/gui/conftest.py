@@ -85,3 +85,46 @@ def corner() -> Any:
     picture = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
     picture[64:, 96:] = 255
     return picture
+
+
+@pytest.fixture
+def take_with_data(take: Path) -> Path:
+    """The take above with what the network said, so that its matte can be edited.
+
+    The face fills the middle of the plate and moves 2 px to the right with every frame; σ is 20 code values on the left
+    half of the mouth and 4 on the right.
+    """
+    from julnet_plugin.face.crop import REGION
+    from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name
+
+    count, size = 4, (104, 80)
+    (take / DATA).mkdir()
+    angle = np.linspace(0, 2 * np.pi, len(REGION), endpoint=False)
+    outline = np.stack([160 + 100 * np.cos(angle), 256 + 100 * np.sin(angle)], axis=1)
+    affine = np.array([[[0.2, 0.0, 30.0 + 2 * k], [0.0, 0.2, 6.0]] for k in range(count)])
+    Plan(
+        plate_from_crop=affine,
+        region=np.repeat(outline[None], count, axis=0).astype(np.float32),
+        weight=np.ones(count, np.float32),
+        shot=np.zeros(count, np.int32),
+        mouth_px=np.full(count, 51.0),
+        angles=np.zeros((count, 3)),
+        found=np.ones(count, bool),
+        sharpness=np.ones(count, np.float32),
+        covered=np.zeros(count, np.float32),
+    ).save(take / DATA / PLAN)
+    sigma = np.full((count, *size), 4 / 255, np.float16)
+    sigma[:, :, : size[1] // 2] = 20 / 255
+    CropChunk(
+        frames=np.arange(count),
+        crop_size=np.array(size),
+        box=np.array([0, size[0], 0, size[1]]),
+        image=np.full((count, *size, 3), 128, np.uint8),
+        sigma=sigma,
+        error=sigma,
+    ).save(take / DATA / chunk_name(0))
+    values = json.loads((take / "take.json").read_text())
+    values["job"] |= {"settings": {}, "seed": 0}
+    values["model"] = {"id": "rt", "calibration": []}
+    (take / "take.json").write_text(json.dumps(values))
+    return take
