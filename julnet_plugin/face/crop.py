@@ -125,6 +125,19 @@ def mean_face() -> Float64:
     return np.asarray(np.load(Path(__file__).with_name("mean_face.npy")), np.float64)
 
 
+def crop_landmarks(angles: NDArray[np.floating[Any]]) -> Float64:
+    """Where a mean face with this yaw and pitch lies in its own crop: (478, 3) canonical crop pixels.
+
+    Args:
+        angles: (3,) yaw, pitch, roll in radians; the roll is not seen in the crop.
+    """
+    (sy, sp), (cy, cp) = np.sin(angles[:2]), np.cos(angles[:2])
+    rotation = np.array([[cy, sy * sp, sy * cp], [0.0, cp, -sp], [-sy, cy * sp, cy * cp]])
+    points = UNIT_PX * (mean_face() - _ANCHOR) @ rotation.T
+    points[:, :2] += _ANCHOR_PX
+    return np.asarray(points)
+
+
 def fit_poses(landmarks: NDArray[np.floating[Any]]) -> HeadPoses:
     """Fit the mean face to every frame by a 3-D similarity over the rigid points.
 

@@ -28,26 +28,30 @@ class LandmarkFollower:
     """Carries points from frame to frame by the landmarks around them, near ones most.
 
     Args:
-        landmarks: (T, L, 2) canonical crop pixels; NaN on frames that have none.
-        first: plate frame of landmarks[0].
+        landmarks: plate frame to (L, 2) canonical crop pixels; None on frames that have none.
     """
 
-    def __init__(self, landmarks: NDArray[np.floating[Any]], first: int = 0) -> None:
-        self._landmarks = np.asarray(landmarks, np.float64)
-        self._first = first
+    def __init__(self, landmarks: Callable[[int], NDArray[np.floating[Any]] | None]) -> None:
+        self._landmarks = landmarks
+
+    @classmethod
+    def over(cls, landmarks: NDArray[np.floating[Any]], first: int = 0) -> LandmarkFollower:
+        """Of landmarks (T, L, 2) in memory, NaN on frames that have none; `first` is the plate frame of the first."""
+
+        def at(frame: int) -> NDArray[np.floating[Any]] | None:
+            known = 0 <= frame - first < len(landmarks) and np.isfinite(landmarks[frame - first]).all()
+            return np.asarray(landmarks[frame - first]) if known else None
+
+        return cls(at)
 
     def __call__(self, points: Float64, source: int, target: int) -> Float64:
         """Where points of frame `source` lie on frame `target`; unmoved where either has no landmarks."""
-        before, after = self._at(source), self._at(target)
-        if source == target or before is None or after is None:
+        if source == target:
             return points
-        return moved(points, before, after)
-
-    def _at(self, frame: int) -> Float64 | None:
-        index = frame - self._first
-        if not 0 <= index < len(self._landmarks) or not np.isfinite(self._landmarks[index]).all():
-            return None
-        return np.asarray(self._landmarks[index])
+        before, after = self._landmarks(source), self._landmarks(target)
+        if before is None or after is None:
+            return points
+        return moved(points, np.asarray(before, np.float64), np.asarray(after, np.float64))
 
 
 def moved(points: Float64, before: Float64, after: Float64) -> Float64:

@@ -25,8 +25,8 @@ class FrameStats:
     mouth_px: float | None = None  #: side of the mouth square in the plate
     luma: float | None = None  #: mean display luma of the region
     sharpness: float | None = None  #: any measure that grows with detail; compared with the take's median
-    occluded: float | None = None  #: share of the mouth that something covers
-    mouth_outlier: float | None = None  #: deviations of the mouth's shape from what the model was trained on
+    occluded: float | None = None  #: how foreign the lower face looks; above 1 more than speech and light explain
+    mouth_outlier: float | None = None  #: deviations of the lip shape from those that the model was taught
     reference_deg: float | None = None  #: turn between this pose and the nearest reference's
 
 
@@ -105,6 +105,9 @@ def find_spans(
     return sorted(spans, key=lambda s: (-s.score, s.start))[:limit]
 
 
+_OUTLIER = 5.0  #: deviations; 1 frame in 200 of the training speakers goes further
+
+
 class _Causes:
     """Why a stretch may be uncertain: measurements against fixed limits and against the rest of the take."""
 
@@ -131,11 +134,11 @@ class _Causes:
         mouth, luma, sharp = low(self.mouth), low(self.luma), low(self.sharp)
         occluded, outlier, reference = high(self.occluded), high(self.outlier), high(self.reference)
         weighed = [  # how far beyond its limit (1 = at the limit), what to say
-            (occluded / 0.15, f"something covers {occluded:.0%} of the mouth"),
+            (occluded / 1.0, "something seems to lie over the mouth"),
             (speed / 60, f"fast head turn ({speed:.0f}° a second)"),
             (yaw / 35, f"head turned far to the side ({yaw:.0f}°)"),
             (pitch / 30, f"head tilted far up or down ({pitch:.0f}°)"),
-            (outlier / 3, "mouth shape outside what the model was trained on"),
+            (outlier / _OUTLIER, f"lips outside what the model was taught ({outlier:.1f} deviations)"),
             (64 / max(mouth, 1e-6), f"small face (mouth {mouth:.0f} px wide)"),
             (0.12 / max(luma, 1e-6), f"low light (mean {luma:.0%} of white)"),
             (0.5 / max(sharp, 1e-6), "motion blur or out of focus"),

@@ -23,7 +23,7 @@ from julnet_plugin.errors import CheckpointError, DeviceError, SettingsError, Sh
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
-from julnet_plugin.model.lips import SHAPE_POINTS
+from julnet_plugin.model.lips import SHAPE_POINTS, LipBasis
 
 if TYPE_CHECKING:
     from julnet_plugin.interfaces import GeneratorFactory
@@ -55,12 +55,14 @@ class Engine(ABC):
         device: "cpu", "cuda:0" …
         precision: "float32" or "bfloat16".
         batch: frames at once.
+        lip_basis: the lip shapes that the network was taught; None where it was taught none.
     """
 
     info: CheckpointInfo
     device: str
     precision: str
     batch: int
+    lip_basis: LipBasis | None = None
     _references_set: bool = False
 
     def set_references(self, refs: Float32, lips: Float32 | None = None) -> None:
@@ -146,6 +148,7 @@ class TorchEngine(Engine):
         batch: int | None = None,
     ) -> None:
         self.info = info
+        self.lip_basis = network.lip_basis
         self._device = choose_device(device)
         self.device = str(self._device)
         self.precision = fast_precision(self._device) if precision is None else precision

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from julnet_plugin.model.blocks import fold_batchnorm
 from julnet_plugin.model.fastconv import accelerate
+from julnet_plugin.model.lips import LipBasis
 
 AUDIO_WINDOW = 21  #: W, steps of 20 ms around a frame: the frame's own time and 200 ms on both sides
 
@@ -87,6 +88,11 @@ class Generator(nn.Module, ABC):
     n_refs: int
     keep_float32: tuple[str, ...] = ()
     uses_lips: bool = False
+
+    @property
+    def lip_basis(self) -> LipBasis | None:
+        """The lip shapes that the network was taught; None where it was taught none."""
+        return None
 
     @abstractmethod
     def encode_references(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from julnet_plugin.model.adaat import AdaATParameters, adaat
 from julnet_plugin.model.generator import Generator, GeneratorOutput, MouthSquare, mouth_square
-from julnet_plugin.model.lips import LipEncoder
+from julnet_plugin.model.lips import LipBasis, LipEncoder
 from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, UncertaintyHead
 
 TRUNK_W = 160  #: columns of the crop that the trunk sees
@@ -123,6 +123,13 @@ class RtGenerator(Generator):
             self.motion.weight[: 2 * N].zero_()
             self.motion.bias.zero_()  # type: ignore[union-attr]
             self.motion.bias[-1] = -1.0  # type: ignore[index]  # start from the references, paint where that falls short
+
+    @property
+    def lip_basis(self) -> LipBasis | None:
+        """The lip shapes that the audio branch speaks."""
+        if not self.lip_components.any():
+            return None
+        return LipBasis(components=self.lip_components.cpu().numpy(), spread=self.lip_spread.cpu().numpy())
 
     def encode_references(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:
         """Everything about the references that does not change from frame to frame; once a shot.

@@ -42,6 +42,7 @@ STATS = np.dtype(
         ("expected_p95", "<f8"),
         ("luma", "<f8"),  #: mean display luma of the region
         ("coverage_px", "<f8"),  #: sum of coverage over the plate's pixels
+        ("outlier", "<f8"),  #: deviations of the lip shape from those that the model was taught; NaN where not known
     ]
 )
 
@@ -87,11 +88,14 @@ def write_chunks(
     within: FrameRange | None = None,
 ) -> None:
     """Write every chunk that is not finished yet; `within`: only those that begin in here."""
+    sessions = [*sessions, *([] if maker.watcher is None else [maker.watcher])]
     wanted = [chunk for chunk in chunks if within is None or chunk.start in within]
     todo = [chunk for chunk in wanted if not written(chunk, sessions, work)]
     total = sum(len(chunk) for chunk in wanted)
     done = total - sum(len(chunk) for chunk in todo)
     with ExitStack() as stack:
+        if maker.watcher is not None:
+            stack.callback(maker.watcher.close)
         pool = stack.enter_context(ThreadPoolExecutor(max(os.cpu_count() or 1, 1), "julnet-composite"))
         for span in joined(todo):
             decoded = stack.enter_context(closing(prefetch(maker.frames(span), _AHEAD)))
@@ -102,6 +106,8 @@ def write_chunks(
                         stats[index] = row
                         done += 1
                         progress("deliver", done, total)
+                for index in np.flatnonzero(stats["expected_mean"]):
+                    stats["outlier"][index] = maker.data.mouth_outlier(chunk.start + int(index))
                 write_arrays(_stats_path(chunk, work), {"stats": stats})
 
 
@@ -148,7 +154,7 @@ def _write_chunk(
 
 
 def _measure(maker: PatchMaker, layers: FrameLayers | None) -> NDArray[np.void]:
-    """One row of `STATS`, the coverage still open."""
+    """One row of `STATS`; what only the finished chunk tells is still open."""
     row = np.zeros((), STATS)
     if layers is None:
         return row

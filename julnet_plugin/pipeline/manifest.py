@@ -164,6 +164,8 @@ def frame_stats(stats: NDArray[np.void], plan: Plan, frames: FrameRange, referen
                 mouth_px=float(plan.mouth_px[position]),
                 luma=float(row["luma"]),
                 sharpness=float(plan.sharpness[position]),
+                occluded=float(plan.covered[position]),
+                mouth_outlier=_known(row["outlier"]),
                 reference_deg=float(away[position]),
             )
         )
@@ -320,6 +322,11 @@ def _frames(positions: Sequence[int], start: int, most: int = 4) -> str:
     told = [f"{start + a}" if a == b else f"{start + a} to {start + b}" for a, b in runs[:most]]
     more = f" and {len(runs) - most} more runs" if len(runs) > most else ""
     return f"{len(positions)} frames ({', '.join(told)}{more})"
+
+
+def _known(value: Any) -> float | None:
+    """A measured number; None where it was not measured."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _rounded(value: Any) -> float:

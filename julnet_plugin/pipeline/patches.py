@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from julnet_plugin.matte.settings import DriveState
     from julnet_plugin.media.reader import PlateFrame, PlateReader
     from julnet_plugin.pipeline.overrides import Overrides
+    from julnet_plugin.pipeline.lips import LipWatcher
     from julnet_plugin.pipeline.takedata import TakeData
     from julnet_plugin.types import FrameRange, Patch, PixelArray
 
@@ -64,6 +65,7 @@ class PatchMaker:
         settings: how the crop is laid into the plate.
         seed: of the grain.
         overrides: matte pixels that came back from another program.
+        watcher: looks where the lips of the finished pictures are; None where that is known already.
     """
 
     data: TakeData
@@ -75,6 +77,7 @@ class PatchMaker:
     settings: ComposeSettings
     seed: int
     overrides: Overrides | None = None
+    watcher: LipWatcher | None = None
     chain: MatteChain = field(init=False)
     _compositor: Compositor = field(init=False)
     _held: dict[int, Float32 | None] = field(init=False, default_factory=dict)

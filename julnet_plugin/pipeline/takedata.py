@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import TakeError
+from julnet_plugin.matte.follow import LandmarkFollower
 from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name
+from julnet_plugin.pipeline.lips import LipChunk, lips_name
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
@@ -48,6 +50,8 @@ class TakeData:
         self._chunks: OrderedDict[int, CropChunk] = OrderedDict()
         self._lock = threading.Lock()
         self._regions: OrderedDict[int, Float32] = OrderedDict()
+        self._lips: dict[int, LipChunk] = {}
+        self.follow = LandmarkFollower(self.lips)  #: painted strokes go with the lips
         if len(self.plan) != len(frames):
             raise TakeError(
                 f"{folder} holds a plan for {len(self.plan)} frames and a take of {len(frames)}: the take is damaged, "
@@ -93,6 +97,40 @@ class TakeData:
     def coverage(self, frame: int) -> Float32:
         """(h, w) coverage before any drive: the feathered region times the frame's weight."""
         return np.asarray(self._region(frame) * self.plan.weight[self.position(frame)], np.float32)
+
+    def lips(self, frame: int) -> Float32 | None:
+        """(L, 2) landmarks that carry painted strokes, canonical crop pixels; None where they are not known."""
+        if not self.active(frame):
+            return None
+        chunk, row = self._seen(frame)
+        points = None if row is None else chunk.points[row]
+        return points if points is not None and np.isfinite(points).all() else None
+
+    def mouth_outlier(self, frame: int) -> float:
+        """Deviations of the finished lip shape from those that the model was taught; NaN where not known."""
+        chunk, row = self._seen(frame)
+        return float("nan") if row is None else float(chunk.outlier[row])
+
+    def save_lips(self, chunk: FrameRange, lips: LipChunk) -> None:
+        """Keep what was seen of the lips of one chunk."""
+        lips.save(self.lips_path(chunk))
+        with self._lock:
+            self._lips[self.position(chunk.start) // self.chunk_frames] = lips
+
+    def lips_path(self, chunk: FrameRange) -> Path:
+        """Where the lips of a chunk are kept."""
+        return self.folder / DATA / lips_name(self.position(chunk.start) // self.chunk_frames)
+
+    def _seen(self, frame: int) -> tuple[LipChunk, int | None]:
+        """The lips of a frame's chunk, and its row there. All that were asked for are kept: 700 bytes a frame."""
+        position = self.position(frame)
+        number = position // self.chunk_frames
+        with self._lock:
+            if number not in self._lips:
+                self._lips[number] = LipChunk.load(self.folder / DATA / lips_name(number))
+            chunk = self._lips[number]
+        row = int(np.searchsorted(chunk.frames, position))
+        return chunk, row if row < len(chunk.frames) and chunk.frames[row] == position else None
 
     def plate_from_crop(self, frame: int) -> NDArray[np.float64]:
         """(2, 3) canonical crop pixels to plate pixels."""

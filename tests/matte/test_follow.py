@@ -51,7 +51,7 @@ def test_unmoved_landmarks_move_nothing():
 def test_frames_without_landmarks_leave_points_alone(target):
     landmarks = np.stack([mouth(), np.full((60, 2), np.nan)])
     points = np.array([[160.0, 230.0]])
-    assert LandmarkFollower(landmarks)(points, 0, target) is points
+    assert LandmarkFollower.over(landmarks)(points, 0, target) is points
 
 
 def stroke(**more):
@@ -67,7 +67,7 @@ def painted_row(chain, frame):
 
 class Followed(ArraySource):
     __slots__ = ()
-    follow = staticmethod(LandmarkFollower(np.stack([opened(4 * i) for i in range(9)])))
+    follow = staticmethod(LandmarkFollower.over(np.stack([opened(4 * i) for i in range(9)])))
 
 
 def test_a_painted_lip_is_still_painted_when_the_mouth_has_opened():
@@ -82,7 +82,7 @@ def test_a_painted_lip_is_still_painted_when_the_mouth_has_opened():
 
 def test_a_stroke_with_two_shapes_travels_on_the_moving_lip():
     """Painted on the lip on two frames: between them it is on the lip too, not on a straight way."""
-    wave = LandmarkFollower(np.stack([opened(30 * (1 - abs(i - 4) / 4)) for i in range(9)]))
+    wave = LandmarkFollower.over(np.stack([opened(30 * (1 - abs(i - 4) / 4)) for i in range(9)]))
 
     class Waving(ArraySource):
         follow = staticmethod(wave)
