@@ -19,6 +19,7 @@ from julnet_plugin.pipeline.deliver import write_range
 from julnet_plugin.pipeline.dub import Dub, hear
 from julnet_plugin.pipeline.hashing import file_hash
 from julnet_plugin.pipeline.inputs import check_request, fingerprint
+from julnet_plugin.pipeline.lips import LipWatcher
 from julnet_plugin.pipeline.manifest import REPORT, build_manifest, frame_stats, to_text
 from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split, writer_settings
 from julnet_plugin.pipeline.paint import Painter, paint_range
@@ -26,7 +27,7 @@ from julnet_plugin.pipeline.patches import PatchMaker
 from julnet_plugin.pipeline.plan import choose_faces, find_faces, plan_shots
 from julnet_plugin.pipeline.references import REFERENCES, References, choose_frames, cut_references
 from julnet_plugin.pipeline.scripts import write_scripts
-from julnet_plugin.pipeline.sheet import write_sheet
+from julnet_plugin.pipeline.sheet import write_reports
 from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.pipeline.workfolder import WorkFolder
 from julnet_plugin.provenance.credentials import credentials_or_warning
@@ -152,7 +153,7 @@ def _deliver(
     spans = find_spans(stats, float(job.info.rate))
     made_from = file_hash(folder.root / STROKES)
     manifest = build_manifest(job, identity, shots, references, numbers, spans, files, made_from)
-    write_sheet(folder.root / REPORT, maker, manifest, stats, spans)
+    write_reports(folder.root, maker, manifest, stats, spans)
     write_scripts(folder.root, manifest)
     credentials_or_warning(folder.root, manifest, job.settings.provenance.credentials, report=REPORT)
     for warning in manifest["warnings"]:
@@ -162,8 +163,11 @@ def _deliver(
 
 def patch_maker_of(job: Job, plate: PlateReader, plan: Plan, folder: WorkFolder) -> PatchMaker:
     """The compositor with everything it needs for any frame that was painted."""
+    data = TakeData(folder.root, job.frames, plan, job.settings.render.chunk_frames)
+    references = References.load(folder.root / DATA / REFERENCES)
+    tracker = job.manager.face_tracker(job.settings.face.tracker)
     return PatchMaker(
-        data=TakeData(folder.root, job.frames, plan, job.settings.render.chunk_frames),
+        data=data,
         plate=plate,
         transform=job.transform,
         document=_document(job),
@@ -171,6 +175,9 @@ def patch_maker_of(job: Job, plate: PlateReader, plan: Plan, folder: WorkFolder)
         calibration=calibration_of(job.engine.info.calibration, job.engine.info.interval_factors),
         settings=job.settings.compose,
         seed=job.request.seed,
+        watcher=LipWatcher(
+            data, tracker, job.engine.lip_basis, job.transform, lambda shot: references.lips_of(shot)[-1]
+        ),
     )
 
 

@@ -27,7 +27,7 @@ from julnet_plugin.pipeline.patches import MatteMaker, PatchMaker
 from julnet_plugin.pipeline.readback import drop_stale, take_in
 from julnet_plugin.pipeline.references import REFERENCES, References
 from julnet_plugin.pipeline.scripts import script_files, write_scripts
-from julnet_plugin.pipeline.sheet import write_sheet
+from julnet_plugin.pipeline.sheet import write_reports
 from julnet_plugin.pipeline.staging import Staging
 from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.pipeline.workfolder import MANIFEST, locked, write_text
@@ -216,7 +216,7 @@ def _derive(
         "files": {**files, **script_files(files)},
         "frames": updated_rows(take.manifest["frames"], numbers) if pictures else take.manifest["frames"],
     }
-    write_sheet(staging.root / REPORT, maker(PatchMaker, overrides), manifest, stats, spans)
+    write_reports(staging.root, maker(PatchMaker, overrides), manifest, stats, spans)
     write_scripts(staging.root, manifest)
     mode = settings.provenance.credentials
     credentials_or_warning(staging.root, manifest, mode, report=REPORT, beside=take.path)

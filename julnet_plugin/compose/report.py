@@ -205,7 +205,7 @@ def _eight_bits(display: Float32) -> UInt8:
 def _draw_header(
     sheet: Image.Image, header: ReportHeader, stats: Sequence[FrameStats], spans: Sequence[ReviewSpan]
 ) -> None:
-    chip = _verdict(stats, spans)
+    chip = verdict(stats, spans)
     chip_w = ink.font(17, bold=True).getlength(chip[0]) + 32
     ImageDraw.Draw(sheet).rounded_rectangle(
         (_WIDTH - _MARGIN - chip_w, 24, _WIDTH - _MARGIN, 62), radius=19, outline=chip[1], width=2
@@ -227,7 +227,7 @@ def _draw_header(
     ImageDraw.Draw(sheet).line((_MARGIN, _HEADER - 8, _WIDTH - _MARGIN, _HEADER - 8), fill=ink.RULE)
 
 
-def _verdict(stats: Sequence[FrameStats], spans: Sequence[ReviewSpan]) -> tuple[str, ink.Colour]:
+def verdict(stats: Sequence[FrameStats], spans: Sequence[ReviewSpan]) -> tuple[str, ink.Colour]:
     """What to do with the take, in a few words."""
     if not any(s.found for s in stats):
         return "nothing was re-dubbed", ink.RED

@@ -137,7 +137,7 @@ def graph(
     left, right, top, bottom = 44 * _SUPER, 14 * _SUPER, 18 * _SUPER, 26 * _SUPER
     first, count = stats[0].frame, max(len(stats), 1)
     edges = np.linspace(0, count, min(count, (width - left - right) // 2) + 1)  # one point a frame, or the peaks
-    mean, p95, found = (_per_column(values, edges) for values in _series(stats))
+    mean, p95, found = (per_column(values, edges) for values in series(stats))
     ceiling = 4.0 * float(np.ceil(max(12.0, float(np.nanmax(p95, initial=0)) * 1.12) / 4))
 
     def across(frame: float) -> float:
@@ -153,16 +153,16 @@ def graph(
         draw.rectangle(
             (across(span.start), top, max(across(span.stop), across(span.start) + 3), floor), fill=(74, 60, 34)
         )
-    _hatch(image, [(across(a), across(b)) for a, b in _gaps(stats)], top, floor)
+    _hatch(image, [(across(a), across(b)) for a, b in gaps(stats)], top, floor)
     step = next((s for s in (4, 8, 16, 32, 64) if ceiling <= 4 * s), 128)
     for value in range(0, int(ceiling) + 1, step):
         draw.line((left, up(value), width - right, up(value)), fill=RULE, width=_SUPER // 2 or 1)
         write(image, (left - 8 * _SUPER, up(value) + 4 * _SUPER), str(value), 11 * _SUPER, DIM, anchor="rs")
     x = [across(first + e) for e in (edges[:-1] + edges[1:]) / 2]
-    for a, b in _runs(found > 0):
+    for a, b in runs(found > 0):
         veil = [(x[i], up(p95[i])) for i in range(a, b)] + [(x[i], up(0)) for i in range(b - 1, a - 1, -1)]
         draw.polygon([*veil, veil[0]], fill=(48, 62, 80)) if b - a > 1 else None
-    for a, b in _runs(found > 0):
+    for a, b in runs(found > 0):
         draw.line([(x[i], up(mean[i])) for i in range(a, b)], fill=BLUE, width=2 * _SUPER, joint="curve")
     _axis(image, stats, across, floor, label)
     for rank, span in enumerate(spans[:9], 1):
@@ -175,7 +175,8 @@ def graph(
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _series(stats: Sequence[FrameStats]) -> tuple[list[float], list[float], list[float]]:
+def series(stats: Sequence[FrameStats]) -> tuple[list[float], list[float], list[float]]:
+    """Mean, 95th percentile (NaN where a frame passes through) and 1 where a frame was re-dubbed."""
     return (
         [s.sigma_mean_cv if s.found else np.nan for s in stats],
         [s.sigma_p95_cv if s.found else np.nan for s in stats],
@@ -183,7 +184,7 @@ def _series(stats: Sequence[FrameStats]) -> tuple[list[float], list[float], list
     )
 
 
-def _per_column(values: list[float], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def per_column(values: list[float], edges: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest value of each column's frames; a long take must not lose its peaks. NaN where nothing is known."""
     array, result = np.array(values), np.full(len(edges) - 1, np.nan)
     for i, (a, b) in enumerate(pairwise(edges)):
@@ -193,16 +194,16 @@ def _per_column(values: list[float], edges: NDArray[np.float64]) -> NDArray[np.f
     return result
 
 
-def _runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
+def runs(marked: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Half-open runs of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
 
 
-def _gaps(stats: Sequence[FrameStats]) -> list[tuple[int, int]]:
+def gaps(stats: Sequence[FrameStats]) -> list[tuple[int, int]]:
     """Half-open frame ranges that pass through."""
-    runs = _runs(np.array([not s.found for s in stats]))
-    return [(stats[a].frame, stats[b - 1].frame + 1) for a, b in runs]
+    passed = runs(np.array([not s.found for s in stats]))
+    return [(stats[a].frame, stats[b - 1].frame + 1) for a, b in passed]
 
 
 def _hatch(image: Image.Image, ranges: Sequence[tuple[float, float]], top: int, bottom: int) -> None:

@@ -90,6 +90,11 @@ PARAMETERS: dict[str, Parameter] = {
 Levels = Literal["manual", "auto"]
 DriveMode = Literal["flag", "hold_plate", "hold_reference"]
 DRIVE_MODES: tuple[DriveMode, ...] = get_args(DriveMode)
+DRIVE_WORDS: dict[DriveMode, str] = {
+    "flag": "nothing, it is only delivered",
+    "hold_plate": "the original mouth where it is white",
+    "hold_reference": "a clean reference where it is white",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +198,12 @@ class Drive:
         """How strongly the matte gives the plate back on each of these frames, 0 to 1."""
         states = [self.at(frame) for frame in range(frames.start, frames.stop)]
         return [state.amount if state.mode == "hold_plate" else 0.0 for state in states]
+
+    def sentence(self) -> str:
+        """What is driven, in words."""
+        said = [DRIVE_WORDS[self.mode]]
+        said += [f"{DRIVE_WORDS[r.mode]} on frames {r.start} to {r.stop - 1}" for r in self.ranges]
+        return "; ".join(said)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

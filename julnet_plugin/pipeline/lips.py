@@ -143,9 +143,7 @@ class LipWatcher:
         self._tracker.close()
         return {}
 
-    def _landmarks(
-        self, frame: PlateFrame, patch: Patch, plate_from_crop: Float64, angles: Float64
-    ) -> Float64 | None:
+    def _landmarks(self, frame: PlateFrame, patch: Patch, plate_from_crop: Float64, angles: Float64) -> Float64 | None:
         """(478, 3) plate pixels."""
         window = _window(plate_from_crop, frame.rgb.shape)
         if window is None:
@@ -164,7 +162,7 @@ class LipWatcher:
             if sighting is None:
                 return None
             face = np.asarray(sighting.landmarks, np.float64)
-        return face + corner
+        return np.asarray(face + corner)
 
     def _outlier(self, landmarks: Float64, closed: Float32) -> float:
         if self._basis is None:

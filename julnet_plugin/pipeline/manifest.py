@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from julnet_plugin.types import ColourTags, FrameRange, MediaInfo
 
 REPORT = "report.png"
+PAGE = "report.html"
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _SOFTWARE = ("numpy", "torch", "av", "opencv-contrib-python", "mediapipe", "onnxruntime-gpu", "onnxruntime", "scipy")
 
@@ -81,7 +82,7 @@ def build_manifest(
         "override": None,
         "holds_plate": held_keys(job.settings.drive.holds(job.frames), job.frames.start),
         "deliveries": list(job.writers),
-        "files": {**files, **script_files(files), "report": REPORT, "strokes": STROKES},
+        "files": {**files, **script_files(files), "report": REPORT, "page": PAGE, "strokes": STROKES},
         "software": software(),
         "frames": frame_rows(stats, shots.plan, shots.schedule.reason, job.frames),
     }

@@ -48,7 +48,8 @@ def test_a_take_is_whole_and_nothing_lies_beside_it(take: Take) -> None:
     assert [path.name for path in take.path.parent.iterdir()] == ["take"]
     names = {path.name for path in take.path.iterdir()}
     scripts = {"comp.nk", "comp.comp", "timeline.otio"}
-    assert names == scripts | {"take.json", "strokes.json", "report.png", "dub.mov", "matte.mov", "png", "exr", "data"}
+    reports = {"report.png", "report.html"}
+    assert names == scripts | reports | {"take.json", "strokes.json", "dub.mov", "matte.mov", "png", "exr", "data"}
     assert len(list((take.path / "png").glob("dub.*.png"))) == 24
 
 

@@ -58,6 +58,7 @@ def test_a_new_matte_changes_only_what_shows_it(take: Path, contents: Contents) 
         "png/uncertainty.png",
         "exr/layers.exr",
         "report.png",
+        "report.html",
         "strokes.json",
         "take.json",
     }

@@ -54,9 +54,9 @@ def test_a_take_that_is_bad_throughout_is_one_span():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"occluded": 0.4}, "covers 40% of the mouth"),
+        ({"occluded": 1.4}, "something seems to lie over the mouth"),
         ({"yaw_deg": 50}, "far to the side (50°)"),
-        ({"mouth_outlier": 5}, "outside what the model was trained on"),
+        ({"mouth_outlier": 6}, "lips outside what the model was taught (6.0 deviations)"),
         ({"mouth_px": 40}, "small face (mouth 40 px wide)"),
         ({"luma": 0.05}, "low light (mean 5% of white)"),
         ({"sharpness": 0.3}, "motion blur or out of focus"),
