@@ -19,7 +19,7 @@ from julnet_plugin.pipeline.cropdata import DATA
 from julnet_plugin.pipeline.deliver import write_range
 from julnet_plugin.pipeline.hashing import file_hash, plate_hash
 from julnet_plugin.pipeline.inputs import find_writers
-from julnet_plugin.pipeline.manifest import REPORT, frame_stats, review_rows, to_text, updated_rows
+from julnet_plugin.pipeline.manifest import PAGE, REPORT, frame_stats, review_rows, to_text, updated_rows
 from julnet_plugin.pipeline.mattefiles import open_matte_sessions
 from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split, writer_settings
 from julnet_plugin.pipeline.overrides import Overrides
@@ -205,7 +205,7 @@ def _derive(
     stats = frame_stats(numbers, data.plan, frames, References.load(take.path / DATA / REFERENCES))
     spans = find_spans(stats, float(plate.info.rate))
     made_from = file_hash(staging.root / STROKES)
-    files = {**take.manifest["files"], **files}
+    files = {**take.manifest["files"], **files, "page": PAGE}
     manifest = {
         **take.manifest,
         "review": review_rows(spans),

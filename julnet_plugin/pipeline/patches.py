@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from julnet_plugin.matte.overrides import MattePixels
     from julnet_plugin.matte.settings import DriveState
     from julnet_plugin.media.reader import PlateFrame, PlateReader
-    from julnet_plugin.pipeline.overrides import Overrides
     from julnet_plugin.pipeline.lips import LipWatcher
+    from julnet_plugin.pipeline.overrides import Overrides
     from julnet_plugin.pipeline.takedata import TakeData
     from julnet_plugin.types import FrameRange, Patch, PixelArray
 

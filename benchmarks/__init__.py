@@ -1,0 +1,1 @@
+"""Speed, memory and quality, measured: `python -m benchmarks NAME` prints a table and writes JSON beside it."""
