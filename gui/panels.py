@@ -47,6 +47,7 @@ PARTS = (
     "gui.export",
     "gui.redub.part",
     "gui.matte.part",
+    "gui.training.part",
 )
 
 

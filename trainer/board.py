@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from julnet_plugin.model.generator import GeneratorOutput
     from trainer.batches import Batch
 
+SAMPLE = "sample.png"  #: in a stage's folder
 _SHOWN = 3  #: frames of a batch
 _WHITE = 0.15  #: error and σ that show as white
 
@@ -33,6 +34,24 @@ class NoBoard:
 
     def pictures(self, step: int, batch: Batch, output: GeneratorOutput) -> None:
         """What was drawn."""
+
+
+class PictureBoard(NoBoard):
+    """Keeps one picture of what was drawn last, for whoever watches the run's folder."""
+
+    def __init__(self, run: Path) -> None:
+        self._path = run / SAMPLE
+
+    def pictures(self, step: int, batch: Batch, output: GeneratorOutput) -> None:
+        """Rows of truth, drawn frame, |error|, predicted error and σ."""
+        import cv2
+
+        error = (output.image - batch.target).abs().mean(dim=1, keepdim=True) * batch.mask
+        sheet = _sheet(batch, output, error, output.log_sigma.exp() * batch.mask)
+        pixels = (255 * sheet.detach().float().clamp(0, 1)).round().byte().permute(1, 2, 0).numpy()
+        partial = self._path.with_name(f".{SAMPLE}")
+        if cv2.imwrite(str(partial), cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)):
+            partial.replace(self._path)
 
 
 class TensorBoard(NoBoard):

@@ -346,9 +346,11 @@ def _drawn(draws: Draws, first: int, settings: TrainSettings, team: Team) -> Ite
 
 
 def _board(run: Path, settings: TrainSettings, team: Team) -> contextlib.AbstractContextManager[Any]:
-    from trainer.board import TensorBoard
+    from trainer.board import PictureBoard, TensorBoard
 
-    return TensorBoard(run / "tensorboard") if settings.tensorboard and team.leads else NoBoard()
+    if not team.leads:
+        return NoBoard()
+    return TensorBoard(run / "tensorboard") if settings.tensorboard else PictureBoard(run)
 
 
 def _half(settings: TrainSettings, device: torch.device) -> bool:

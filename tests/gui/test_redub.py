@@ -7,7 +7,7 @@ import os
 import shutil
 import wave
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("PySide6", reason="the editor's extra is not installed")
 
 from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
@@ -24,6 +25,7 @@ from gui.redub.models import list_models, read_header
 from gui.redub.recording import NO_MICROPHONE, RecordingDialog
 from gui.redub.references import swapped
 from gui.redub.takes import TRASH, find_takes
+from gui.session import Compare
 from gui.window import Window
 from host_adapters.standalone.takenotes import load_notes
 from host_adapters.worker_client import WorkerClient
@@ -81,6 +83,14 @@ def window(qtbot: QtBot, tmp_path: Path, take: Path) -> Iterator[Window]:
 
 def form(window: Window) -> Any:
     return window.panels["redub"]
+
+
+def pixels(window: Window) -> Any:
+    image = window.viewer.image
+    assert image is not None
+    image = image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
 
 
 def ask(window: Window, dub: str, folder: Path) -> None:
@@ -182,9 +192,10 @@ def test_two_takes_are_compared_where_the_original_was(
     takes: Any = window.panels["takes"]
     takes.compare_with(other)
     qtbot.waitUntil(lambda: "plate" in window.renderer.sources, timeout=20_000)
-    source = window.renderer.sources["plate"]
-    assert frame_number(source(window.session)) == 104  # the take's picture, not the plate's
+    window.set_session(replace(window.session, compare=Compare.PLATE))
+    qtbot.waitUntil(lambda: frame_number(pixels(window)) == 104, timeout=20_000)  # a take's picture, not the plate's
     takes.stop_comparing()
+    qtbot.waitUntil(lambda: frame_number(pixels(window)) == 4, timeout=20_000)
     assert "plate" not in window.renderer.sources
 
 
