@@ -212,7 +212,11 @@ class Projects(QObject):
             return
         folder = self._document.folder or self._scratch_folder()
         self._saver.add(
-            "autosave", lambda: storage.autosave(project, folder), lambda _: None, lambda said: self._window.say(said)
+            "autosave",
+            lambda: storage.autosave(project, folder),
+            lambda _: None,
+            lambda said: self._window.say(said),
+            anew=True,
         )
         self._check_missing(project)
 
@@ -316,7 +320,12 @@ class Projects(QObject):
         if not paths:
             return
         self._window.say(f"Importing {paths[0].name}…" if len(paths) == 1 else f"Importing {len(paths)} media…")
-        self._queue.add(("media", tuple(paths)), lambda: probe_all(paths), lambda found: self._imported(found, place))
+        self._queue.add(
+            ("media", tuple(paths), place),
+            lambda: probe_all(paths),
+            lambda found: self._imported(found, place),
+            anew=True,
+        )
 
     def _imported(self, found: tuple[list[tuple[Path, Info]], list[str]], place: Place | None) -> None:
         good, bad = found
@@ -362,11 +371,11 @@ class Projects(QObject):
         """Look for the project's files, in the background; panels show what is missing."""
         project, folder = self._document.value, self._document.folder
         self._window.shots.forget()
-        self._queue.add(("missing", id(project)), lambda: storage.missing(project, folder), self._found_missing)
+        self._queue.add("missing", lambda: storage.missing(project, folder), self._found_missing, anew=True)
 
     def _check_missing(self, project: Project) -> None:
         folder = self._document.folder
-        self._queue.add("missing", lambda: storage.missing(project, folder), self._found_missing)
+        self._queue.add("missing", lambda: storage.missing(project, folder), self._found_missing, anew=True)
 
     def _found_missing(self, names: list[str]) -> None:
         found = frozenset(names)

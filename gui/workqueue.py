@@ -36,10 +36,20 @@ class WorkQueue(QObject):
         work: Callable[[], Any],
         done: Callable[[Any], None],
         failed: Callable[[str], None] = lambda _: None,
+        *,
+        anew: bool = False,
     ) -> None:
-        """Ask for something, unless it is asked for already."""
+        """Ask for something, unless it is being made.
+
+        Args:
+            key: what it is; an older wish with this key is forgotten.
+            work: makes it, on the queue's thread.
+            done: gets it, on this object's thread.
+            failed: gets one sentence instead.
+            anew: also while it is being made: what is made now may be out of date.
+        """
         with self._wake:
-            if key == self._running:
+            if key == self._running and not anew:
                 return
             self._waiting[key] = (work, done, failed)
             self._waiting.move_to_end(key)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QPainter, QPen, QPolygonF
-from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 
 from gui import theme
 from gui.timeline.thumbnails import PEAKS_HZ, THUMB_H
@@ -21,45 +20,23 @@ LOCKED = QColor(70, 70, 72)
 MISSING = QColor(112, 48, 48)
 TITLE_PX = 17
 HEAT_PX = 6
-_PLAIN_PX = 4  #: a clip that is narrower is a plain box
+PLAIN_PX = 9  #: a clip that is narrower is a plain box
 
 
-class ClipItem(QGraphicsItem):
-    """Shows one clip. Scene coordinates: frames across, pixels down."""
+class ClipPainter:
+    """Paints one clip into its box of the viewport."""
 
-    def __init__(self, view: TimelineView, clip: Clip, track: Track, top: float, height: float) -> None:
-        super().__init__()
+    def __init__(self, view: TimelineView, clip: Clip, track: Track) -> None:
         self._view = view
         self.clip, self.track = clip, track
-        self._height = height
-        self.setPos(clip.record_in, top)
-        self._length = len(clip.source)
 
-    def show_clip(self, clip: Clip, track: Track, top: float, height: float) -> None:
-        """Another value of the clip."""
-        if len(clip.source) != self._length or height != self._height:
-            self.prepareGeometryChange()
-        self.clip, self.track, self._height, self._length = clip, track, height, len(clip.source)
-        self.setPos(clip.record_in, top)
-        self.update()
-
-    def boundingRect(self) -> QRectF:  # noqa: D102
-        return QRectF(0, 0, self._length, self._height)
-
-    def paint(  # noqa: D102
-        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
-    ) -> None:
-        box = painter.worldTransform().mapRect(self.boundingRect()).adjusted(0, 1, -1, -1)
-        painter.save()
-        painter.resetTransform()
+    def paint(self, painter: QPainter, box: QRectF) -> None:
+        """Draw it. The painter's coordinates are the viewport's."""
+        box = box.adjusted(0, 1, -1, -1)
         colour = self._colour()
         selected = self.clip.id in self._view.selection
-        if box.width() < _PLAIN_PX:
-            box.setWidth(max(box.width(), 1))
-            painter.fillRect(box, theme.ACCENT if selected else colour.lighter(120))
-            painter.restore()
-            return
         seen = box.intersected(QRectF(self._view.viewport().rect()))
+        painter.save()
         painter.setClipRect(seen.adjusted(0, 0, 1, 1))
         painter.fillRect(box, colour)
         if self.track.kind == "video":

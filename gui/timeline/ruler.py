@@ -208,6 +208,7 @@ class TrackHeads(QScrollArea):
         self._heads: dict[str, TrackHead] = {}
         self._order: list[str] = []
         self.setFixedWidth(self.WIDTH)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QGraphicsScene, QGraphicsView
 
 from gui import theme
-from gui.timeline.items import ClipItem
+from gui.timeline.items import AUDIO, LOCKED, PLAIN_PX, VIDEO, ClipPainter
 from host_adapters.standalone import scene
 from host_adapters.standalone.project import Project, on_timeline
 from host_adapters.standalone.storage import absolute_path
@@ -105,7 +106,6 @@ class TimelineView(QGraphicsView):
         self.linked = True
         self.missing: frozenset[str] = frozenset()
         self.painted = 0  #: paint events, for the benchmark
-        self._items: dict[str, ClipItem] = {}
         self._rows: dict[str, tuple[float, float]] = {}  # track: top, height
         self._shown: Timeline | None = None
         self._drag: Drag | None = None
@@ -117,7 +117,6 @@ class TimelineView(QGraphicsView):
         self.set_project(document.value)
 
     def _look(self) -> None:
-        self._scene.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop)
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
@@ -167,41 +166,17 @@ class TimelineView(QGraphicsView):
         return dict(self._rows)
 
     def set_project(self, project: Project) -> None:
-        """Show another value: only what is different is touched."""
+        """Show another value."""
         timeline = project.timeline
         if timeline is self._shown:
             return
-        before = self._shown
         self._shown = timeline
-        rows = row_places(timeline.tracks)
-        same_rows = rows == self._rows
-        self._rows = rows
-        old = {} if before is None or not same_rows else {track.id: track for track in before.tracks}
-        seen: set[str] = set()
-        for track in timeline.tracks:
-            was = old.get(track.id)
-            top, height = rows[track.id]
-            kept = {clip.id: clip for clip in was.clips} if was is not None and _looks_same(was, track) else {}
-            for clip in track.clips:
-                seen.add(clip.id)
-                if kept.get(clip.id) is clip and clip.id in self._items:
-                    self._items[clip.id].track = track
-                    continue
-                self._show_clip(clip, track, top, height)
-        for name in self._items.keys() - seen:
-            self._scene.removeItem(self._items.pop(name))
-        if not self.selection <= seen:
-            self.select(self.selection & seen)
+        self._rows = row_places(timeline.tracks)
+        if self.selection:
+            there = {clip.id for track in timeline.tracks for clip in track.clips}
+            self.select(self.selection & there)
         self._fit_scene()
         self.viewport().update()
-
-    def _show_clip(self, clip: Clip, track: Track, top: float, height: float) -> None:
-        item = self._items.get(clip.id)
-        if item is None:
-            item = self._items[clip.id] = ClipItem(self, clip, track, top, height)
-            self._scene.addItem(item)
-        else:
-            item.show_clip(clip, track, top, height)
 
     def _fit_scene(self) -> None:
         """Room behind the last clip to work in, and all tracks down."""
@@ -542,7 +517,35 @@ class TimelineView(QGraphicsView):
             top, height = self._rows[track.id]
             lane = QRectF(0, top - shift, self.viewport().width(), height)
             painter.fillRect(lane, theme.WINDOW if not track.locked else QColor(34, 30, 30))
+            self._paint_track(painter, track, lane)
         painter.restore()
+
+    def _paint_track(self, painter: QPainter, track: Track, lane: QRectF) -> None:
+        """The clips that are seen; those too narrow for anything inside are drawn all at once."""
+        clips, zoom = track.clips, self.zoom
+        shift, width = self.horizontalScrollBar().value(), self.viewport().width()
+        first = bisect.bisect_right(clips, shift / zoom, key=_record_out)
+        last = bisect.bisect_left(clips, (shift + width) / zoom, key=_record_in)
+        plain: list[QRectF] = []
+        chosen: list[QRectF] = []
+        wide: list[tuple[Clip, QRectF]] = []
+        top, height, least = lane.top() + 1, lane.height() - 2, PLAIN_PX / zoom
+        for clip in clips[first:last]:
+            length = clip.source.stop - clip.source.start
+            left = clip.record_in * zoom - shift
+            if length >= least:
+                wide.append((clip, QRectF(left, lane.top(), length * zoom, lane.height())))
+            else:
+                box = QRectF(left, top, max(length * zoom - 1, 0.7), height)
+                (chosen if clip.id in self.selection else plain).append(box)
+        painter.setPen(Qt.PenStyle.NoPen)
+        colour = LOCKED if track.locked else VIDEO if track.kind == "video" else AUDIO
+        for boxes, fill in ((plain, colour.lighter(120)), (chosen, theme.ACCENT)):
+            if boxes:
+                painter.setBrush(fill)
+                painter.drawRects(boxes)
+        for clip, box in wide:
+            ClipPainter(self, clip, track).paint(painter, box)
 
     def drawForeground(self, painter: QPainter, rect: QRectF | object) -> None:  # noqa: D102
         self.painted += 1
@@ -604,9 +607,12 @@ def nice_step(frames_wide: float, rate: Fraction) -> int:
     return next((step for step in steps if step >= frames_wide), steps[-1])
 
 
-def _looks_same(before: Track, after: Track) -> bool:
-    switches = ("locked", "muted", "hidden")
-    return all(getattr(before, name) == getattr(after, name) for name in switches)
+def _record_in(clip: Clip) -> int:
+    return clip.record_in
+
+
+def _record_out(clip: Clip) -> int:
+    return clip.record_in + clip.source.stop - clip.source.start
 
 
 def _with_alpha(colour: QColor, alpha: int) -> QColor:
