@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 @hookimpl
 def julnet_hosts() -> Sequence[HostEntry]:
     """Contribute the hosts that come with JULNet."""
+    from host_adapters.blender.setup import HOST as BLENDER
     from host_adapters.nuke.setup import HOST as NUKE
     from host_adapters.resolve.setup import HOST as RESOLVE
 
-    return [RESOLVE, NUKE]
+    return [RESOLVE, NUKE, BLENDER]
 
 
 @hookimpl

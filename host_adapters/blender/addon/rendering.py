@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import bpy
 
-from host_adapters.base import HostRefused, RecordRange
+from host_adapters.base import HostRefused, RecordRange, sequence_files
+from host_adapters.blender.addon.strips import add_pictures
 
 _NAME = "render_"
+_MATTE = "matte."
 _DIGITS = 6
 
 
@@ -40,6 +42,36 @@ def render_pictures(scene: Any, frames: RecordRange, out: str) -> str:
     last = os.path.join(out, f"{_NAME}{frames.stop.index - 1:0{_DIGITS}d}.png")
     if len(frames) and not os.path.exists(last):
         raise HostRefused(f"Blender rendered nothing into {out}: is the folder writable?")
+    return pattern
+
+
+def unpack_pictures(files: Sequence[str], count: int, folder: str, first_number: int) -> str:
+    """Write the frames of a movie or a sequence as 8-bit pictures, numbered as the plate's frames.
+
+    Args:
+        files: one movie, or the pictures of a sequence.
+        count: frames.
+        folder: where to; pictures that are there already stay, they may have been painted.
+        first_number: of the first file.
+
+    Returns:
+        The pattern of the pictures.
+    """
+    pattern = os.path.join(folder, f"{_MATTE}{'#' * _DIGITS}.png")
+    if os.path.isdir(folder) and len(os.listdir(folder)) >= count:
+        return pattern
+    scene = bpy.data.scenes.new("JULNet unpacking")
+    try:
+        strip = add_pictures(scene, "matte", files, 1, first_number)
+        scene.render.resolution_x, scene.render.resolution_y = (
+            strip.elements[0].orig_width,
+            strip.elements[0].orig_height,
+        )
+        rendered = render_pictures(scene, RecordRange.of(first_number, first_number + count), folder)
+    finally:
+        bpy.data.scenes.remove(scene)
+    for file in sequence_files(rendered):
+        os.replace(file, os.path.join(folder, os.path.basename(file).replace(_NAME, _MATTE)))
     return pattern
 
 

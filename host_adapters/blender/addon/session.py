@@ -11,6 +11,7 @@ Convention: a record frame is Blender's own frame number.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,10 +35,11 @@ from host_adapters.base import (
     refuse_short_take,
 )
 from host_adapters.blender.addon import strips as st
-from host_adapters.blender.addon.rendering import render_pictures
+from host_adapters.blender.addon.rendering import render_pictures, unpack_pictures
 
 MASK = "JULNet matte"
 MARK = "julnet"
+INVERT = "Invert"
 loads = 0  #: how many projects this Blender has opened: `count_load` is called after each
 
 
@@ -175,6 +177,38 @@ class BlenderSession(HostSession):
         mask.mute = not enabled
         self._done("JULNet: matte on or off")
 
+    def matte_enabled(self, take: TakeRef) -> bool:
+        """Whether the matte acts on the picture."""
+        mask = self._take(take.id).modifiers.get(MASK)
+        return mask is not None and not mask.mute
+
+    def unpack_matte(self, take: TakeRef, folder: str) -> str:
+        """Give a take's matte pictures of its own, beside the take, that a person may paint.
+
+        Args:
+            take: with a matte.
+            folder: inside the take's folder; pictures of an earlier call are used again, as they were painted.
+
+        Returns:
+            The pattern of the pictures.
+        """
+        strip = self._take(take.id)
+        held, mask = _matte_of(strip), strip.modifiers.get(MASK)
+        if held is None:
+            raise HostRefused(f"the take {take.name} has no matte: attach it first")
+        target = os.path.join(take.folder, folder, "blender")
+        if os.path.dirname(st.files_of(held)[0]) == target:
+            return _path_of(held)
+        white = "plate" if held.modifiers.get(INVERT) else "dub"
+        pattern = unpack_pictures(st.files_of(held), strip.frame_duration, target, int(strip[st.FIRST]))
+        self.attach_matte(take, MatteFile(pattern, white, enabled=not mask.mute))
+        return pattern
+
+    def reload_mattes(self) -> None:
+        """Show mattes as they are on disk now."""
+        for strip in st.julnet_strips(self.scene, "matte"):
+            st.reload_pictures(strip)
+
     def read_matte(self, matte: MatteRef) -> str:
         """See `HostSession`."""
         held = _matte_of(self._take(matte.take_id))
@@ -212,8 +246,7 @@ class BlenderSession(HostSession):
     def render(self, frames: RecordRange, out: str) -> str:
         """8-bit RGB pictures in the sequencer's own values: no view transform, no dither."""
         scene = self.scene
-        for strip in st.julnet_strips(scene, "matte"):
-            st.reload_pictures(strip)
+        self.reload_mattes()
         return render_pictures(scene, frames, out)
 
     def undo(self) -> None:
@@ -296,7 +329,7 @@ def _remove(scene: Any, strip: Any) -> None:
 
 def _invert(strip: Any) -> None:
     """White becomes black: a curve that falls."""
-    mapping = strip.modifiers.new("Invert", "CURVES").curve_mapping
+    mapping = strip.modifiers.new(INVERT, "CURVES").curve_mapping
     curve = mapping.curves[3]
     curve.points[0].location, curve.points[1].location = (0, 1), (1, 0)
     mapping.update()
