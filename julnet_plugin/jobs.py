@@ -33,12 +33,20 @@ def redub(job: JobView, manager: Manager) -> dict[str, Any]:
 
 
 def matte(job: JobView, manager: Manager) -> dict[str, Any]:
-    """`{"verb": "matte", "take": FOLDER, "settings": {…}, "strokes": FILE}`: what `julnet matte` does."""
+    """`{"verb": "matte", "take": FOLDER, "settings": {…}, "strokes": FILE, "override": MATTE}`: as `julnet matte`."""
+    from julnet_plugin.pipeline.readback import ReadBack
     from julnet_plugin.recomp import rederive_matte
 
     settings = _object(job, "settings") if "settings" in job.values else {}
     strokes = _path(job, "strokes") if "strokes" in job.values else None
-    return take_values(rederive_matte(_path(job, "take"), settings, job.progress, strokes, manager))
+    back = None
+    if "override" in job.values:
+        start = job.values.get("override_start")
+        if start is not None and (not isinstance(start, int) or isinstance(start, bool)):
+            raise SettingsError(f"override_start is {start!r}, but a plate frame is needed", key="override_start")
+        back = ReadBack(path=_path(job, "override"), start=start)
+    take = rederive_matte(_path(job, "take"), settings, job.progress, strokes, manager, read_back=back)
+    return take_values(take)
 
 
 def comp(job: JobView, manager: Manager) -> dict[str, Any]:

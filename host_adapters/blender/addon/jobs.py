@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import Any
 
 import bpy
@@ -11,14 +12,46 @@ import bpy
 from host_adapters import client_config
 from host_adapters.base import ClipRef, HostRefused
 from host_adapters.blender.addon.session import BlenderSession
-from host_adapters.redub import Redub, Wishes
+from host_adapters.redub import Mailbox, Redub, Status, Wishes
 from host_adapters.worker_client import WorkerClient
 
 EVERY_S = 0.25
 KEPT = 8  #: ended re-dubs that the panel still shows
 
-running: list[Redub] = []
-ended: list[Redub] = []
+
+class SentMatte:
+    """A painted matte on its way back into its take.
+
+    Args:
+        worker: that does it.
+        take: folder of the take.
+        matte: pattern of the painted pictures.
+        first: plate frame of the first one.
+    """
+
+    def __init__(self, worker: WorkerClient, take: str, matte: str, first: int) -> None:
+        self.title = os.path.basename(take)
+        self.status = Status("running", "Reading the matte back")
+        self._worker, self._mailbox = worker, Mailbox()
+        self._job = worker.request("matte", self._mailbox, take=take, override=matte, override_start=first)
+
+    def poll(self) -> Status:
+        """See what has happened."""
+        for event in self._mailbox.drain():
+            if event["event"] == "result":
+                self.status = Status("done", f"the painted matte is part of {self.title} now")
+            elif event["event"] == "error":
+                self.status = Status("failed", str(event.get("message", "the matte could not be read back")))
+        return self.status
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        self._worker.cancel(self._job)
+
+
+Job = Redub | SentMatte
+running: list[Job] = []
+ended: list[Job] = []
 _client: WorkerClient | None = None
 
 
@@ -50,10 +83,21 @@ def start(session: BlenderSession, clip: ClipRef, wishes: Wishes, python: str = 
     session.refuse(clip)
     job = Redub(session, client(python), clip, wishes)
     job.start()
+    _look_after(job)
+    return job
+
+
+def send_matte(take: str, matte: str, first: int, python: str = "") -> SentMatte:
+    """Ask for a painted matte to be read back into its take; returns at once."""
+    job = SentMatte(client(python), take, matte, first)
+    _look_after(job)
+    return job
+
+
+def _look_after(job: Job) -> None:
     running.append(job)
     if not bpy.app.timers.is_registered(poll):
         bpy.app.timers.register(poll, first_interval=EVERY_S, persistent=True)
-    return job
 
 
 def poll() -> float | None:

@@ -160,9 +160,28 @@ class JULNET_OT_reload_matte(_Sentences, bpy.types.Operator):  # noqa: N801
         return f"read {path}"
 
 
+class JULNET_OT_send_matte(_Sentences, bpy.types.Operator):  # noqa: N801
+    """Hand the painted matte back to JULNet, as the take's override layer"""  # noqa: D415
+
+    bl_idname = "julnet.send_matte"
+    bl_label = "Hand Matte Back"
+
+    def act(self, context: Any) -> str:
+        """Ask the worker."""
+        session = BlenderSession(context.scene.name)
+        take = shown_take(session)
+        matte = session.matte(take)
+        if matte is None:
+            raise HostRefused("the take has no matte: place it again")
+        path = session.read_matte(matte)
+        jobs.send_matte(take.folder, path, session.first_frame(take), preferences(context).python)
+        return f"reading {path} back"
+
+
 CLASSES = (
     JULNET_OT_redub, JULNET_OT_cancel, JULNET_OT_place_take, JULNET_OT_show_take, JULNET_OT_use_matte,
     JULNET_OT_paint_matte, JULNET_OT_reload_matte,
+    JULNET_OT_send_matte,
 )  # fmt: skip
 
 

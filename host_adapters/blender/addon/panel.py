@@ -39,7 +39,7 @@ class JULNET_PT_sidebar(bpy.types.Panel):  # noqa: N801 - Blender's way
 def _draw_jobs(layout: Any) -> None:
     for job in jobs.running:
         row = layout.row()
-        row.progress(factor=job.status.share, text=f"{job.clip.name}: {job.status.sentence}")
+        row.progress(factor=job.status.share, text=job.status.sentence)
     if jobs.running:
         layout.operator("julnet.cancel", icon="X")
     for job in jobs.ended[-1:]:
@@ -62,6 +62,7 @@ def _draw_takes(layout: Any, session: BlenderSession, clip: ClipRef) -> None:
         row = box.row(align=True)
         row.operator("julnet.paint_matte", icon="BRUSH_DATA")
         row.operator("julnet.reload_matte", icon="FILE_REFRESH")
+        box.operator("julnet.send_matte", icon="EXPORT")
     for span in session.marks(clip)[:5]:
         box.label(text=f"frame {clip.record_of(span.frames).start.index}: ±{span.expected_cv:.0f} {span.note}")
 

@@ -204,6 +204,10 @@ class BlenderSession(HostSession):
         self.attach_matte(take, MatteFile(pattern, white, enabled=not mask.mute))
         return pattern
 
+    def first_frame(self, take: TakeRef) -> int:
+        """The plate frame of a take's first picture."""
+        return int(self._take(take.id)[st.FIRST])
+
     def reload_mattes(self) -> None:
         """Show mattes as they are on disk now."""
         for strip in st.julnet_strips(self.scene, "matte"):

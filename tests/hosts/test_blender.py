@@ -1,0 +1,150 @@
+"""Blender beyond the contract: the extension from its zip, a new user's way through it, and what goes wrong on it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bench import Shot, pictures_of
+from bench_blender import BlenderBench, blender, missing
+
+from host_adapters.blender.headless import find_blender
+from host_adapters.blender.package import files, write_zip
+
+SUPPORT = Path(__file__).parent / "support"
+needs_blender = pytest.mark.skipif(bool(missing()), reason=missing() or "here")
+SIZE, TRIM, FRAMES = (240, 180), (3, 11), 14
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a new user met, told by the script that went the way."""
+    import cv2
+
+    from julnet_plugin.demo import camera_move, make_demo
+
+    folder = tmp_path_factory.mktemp("new user")
+    _, dub = make_demo(folder, frames=1)
+    plate = folder / "plate 1.mov"
+    _write_plate(plate, [np.asarray(cv2.resize(p, SIZE, interpolation=cv2.INTER_AREA)) for p in camera_move(FRAMES)])
+    wanted = {
+        "zip": str(write_zip(folder / "julnet.zip")), "plate": str(plate), "dub": str(dub), "folder": str(folder),
+        "python": sys.executable, "model": "rt", "rate": 25, "size": SIZE, "trim": TRIM, "faults": True,
+    }  # fmt: skip
+    (folder / "wanted.json").write_text(json.dumps(wanted), "utf-8")
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "blender")}
+    environment.pop("PYTHONPATH", None)
+    command = [str(find_blender()), "-I", str(SUPPORT / "blender_journey.py"), str(folder / "wanted.json")]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=540, check=False)
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8")) if done.returncode == 0 else {}
+    assert "failure" not in report, report["failure"]
+    assert report, done.stderr.decode("utf-8", "replace")[-800:]
+    return report
+
+
+def _write_plate(path: Path, pictures: list[Any]) -> None:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "rgb24"
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+@needs_blender
+def test_the_new_user_s_way_from_the_zip_to_takes_that_are_still_there(journey: dict[str, Any]) -> None:
+    assert "serve.py" not in journey["installed"]
+    assert journey["redub"].endswith("is placed")
+    assert journey["takes_after_reopening"] == [[Path(journey["take"]).name, True]]
+    original, dub, held, painted, again = (
+        pictures_of(journey[name]).astype(int) for name in ("original", "dub", "held", "painted", "reopened")
+    )
+    half = SIZE[0] // 2
+    assert len(original) == TRIM[1] - TRIM[0]
+    assert np.abs(dub - original).max() > 8
+    assert np.array_equal(painted[:, :, :half], original[:, :, :half])
+    assert np.array_equal(painted[:, :, half:], held[:, :, half:])
+    assert np.array_equal(again, painted)
+    assert np.array_equal(pictures_of(journey["matte"])[:, :, :half].min(axis=(1, 2, 3)), [255] * (TRIM[1] - TRIM[0]))
+
+
+@needs_blender
+def test_a_painted_matte_is_read_back_into_the_take(journey: dict[str, Any]) -> None:
+    assert journey["sent"][0] == "done", journey["sent"]
+    assert "override" in json.loads((Path(journey["take"]) / "take.json").read_text("utf-8"))
+
+
+@needs_blender
+def test_two_renders_of_one_clip_at_once_end_as_two_takes_with_their_handles(journey: dict[str, Any]) -> None:
+    assert journey["two_at_once"] == ["done", "done"]
+    assert len(set(journey["two_folders"])) == 2
+    assert journey["range_with_handles"] == [TRIM[0] - 2, TRIM[1] + 2]
+
+
+@needs_blender
+def test_what_goes_wrong_in_a_real_blender_is_one_sentence_and_loses_nothing(journey: dict[str, Any]) -> None:
+    state, sentence, unchanged = journey["worker_killed"]
+    assert (state, unchanged) == ("failed", True)
+    assert "start the job again" in sentence
+    assert "is not there" in journey["plate_moved"]
+    state, sentence, _ = journey["project_closed"]
+    assert (state, journey["take_on_disk"]) == ("failed", True)
+    assert "is not open any more" in sentence
+
+
+def test_the_zip_is_the_same_every_time_and_stands_alone(tmp_path: Path) -> None:
+    first, second = write_zip(tmp_path / "a.zip"), write_zip(tmp_path / "b.zip")
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(first) as archive:
+        assert sorted(archive.namelist()) == sorted(files())
+    known = {name.removesuffix(".py") for name in files()} | {""}
+    for name, text in files().items():
+        for node in ast.walk(ast.parse(text)) if name.endswith(".py") else []:
+            if isinstance(node, ast.Import):
+                assert {alias.name.partition(".")[0] for alias in node.names} <= sys.stdlib_module_names | {"bpy"}
+            if isinstance(node, ast.ImportFrom):
+                module = (node.module or "").partition(".")[0]
+                assert module in (known if node.level else sys.stdlib_module_names), (name, node.module)
+
+
+@needs_blender
+@pytest.mark.parametrize(("own", "timeline"), [(Fraction(25), Fraction(24)), (Fraction(24000, 1001), Fraction(24))])
+def test_a_clip_that_keeps_its_own_rate_gets_a_take_that_shows_the_same_frames(
+    tmp_path: Path, make_shot: Callable[..., Shot], make_take: Callable[..., Any], own: Fraction, timeline: Fraction
+) -> None:
+    shot = make_shot(rate=own)
+    bench = BlenderBench(tmp_path / "project")
+    session = bench.open(shot)
+    blender().ask("new", str(bench.path), [timeline.numerator, timeline.denominator], list(shot.size))
+    blender().ask("add_clip", str(shot.plate), 1, 10, [12, 22], True)
+    (clip,) = session.list_clips()
+    before = pictures_of(session.render(clip.record, str(tmp_path / "before"))).astype(int)
+    session.place_take(clip, make_take(shot))
+    after = pictures_of(session.render(clip.record, str(tmp_path / "after"))).astype(int)
+    assert np.abs(before + after - 255).max() == 0  # the take is the plate's negative, frame for frame
+
+
+@needs_blender
+def test_takes_stay_with_a_clip_that_was_renamed_and_not_with_its_copy(
+    tmp_path: Path, make_shot: Callable[..., Shot], make_take: Callable[..., Any]
+) -> None:
+    shot = make_shot(start=2, stop=14, record_in=5)
+    session = BlenderBench(tmp_path / "project").open(shot)
+    (clip,) = session.list_clips()
+    session.place_take(clip, make_take(shot))
+    blender().ask("split", clip, 10)
+    left, right = session.list_clips()
+    assert (len(session.takes(left)), len(session.takes(right))) == (1, 0)
+    assert (left.source.stop, right.source.start) == (right.source.start, left.source.stop)
