@@ -267,6 +267,10 @@ def test_the_scores_of_sigma_see_that_it_knows_where_the_mouth_is(dataset: list[
     assert table["pooled"]["spearman"] == pytest.approx(table["pooled"]["spearman_ceiling"], abs=0.02)
     assert table["pooled"]["spearman"] > max(b["spearman"] for b in table["baselines"].values())
     assert table["ause_gain_over_constant"] > 0.3
+    for name, baseline in table["baselines"].items():
+        assert table[f"ause_gain_over_{name}"] == pytest.approx(
+            1 - table["pooled"]["ause"] / baseline["ause"], abs=1e-6
+        )
     assert table["intervals"]["as_given"]["0.8"] == pytest.approx(0.8, abs=0.02)
     assert set(table["over_speakers"]["spearman"]) == {"mean", "low", "high", "count"}
     assert set(table["intervals"]) == {"as_given", "calibrated_on_other_speakers", "fitted_widths_on_other_speakers"}

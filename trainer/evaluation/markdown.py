@@ -36,6 +36,7 @@ INTERVALS = {
     "calibrated_on_other_speakers": "calibrated on the other speakers",
     "fitted_widths_on_other_speakers": "with interval widths fitted on the other speakers",
 }
+BASELINES = {"constant": "a constant", "gradient": "the picture's gradient", "motion": "its motion"}
 FOLLOWING = {
     "drawn_with_dub_lips": "drawn lips with the lips of who made the sound",
     "drawn_with_plate_lips": "drawn lips with the plate's own lips",
@@ -128,9 +129,10 @@ def _uncertainty(u: Table) -> list[str]:
     ]
     speakers = u["over_speakers"]
     top = number(frames["error_of_top10_over_rest"], 2)
+    below = [f"{percent(u[f'ause_gain_over_{n}'])} below that of {what}" for n, what in BASELINES.items()]
     remarks = [
         f"- over speakers: Spearman {interval(speakers['spearman'], 3)}, AUSE {interval(speakers['ause'], 4)}",
-        f"- AUSE is {percent(u['ause_gain_over_constant'])} below that of a constant",
+        f"- AUSE is {', '.join(below)}",
         f"- frames: Spearman of mean σ with mean error {number(frames['spearman'], 3)}",
         f"- the tenth of frames with the highest σ has {top} times the error of the rest",
     ]

@@ -119,6 +119,15 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = 
     per_speaker = {
         who: asdict(um.uncertainty_scores(s, e)) for who, (s, e) in _sigma_by_speaker(samples, known).items()
     }
+    others = {"gradient": pixels.gradient, "motion": pixels.motion}
+    baselines = {
+        name: {
+            "spearman": um.spearman(doubt, error),
+            "ause": um.ause(doubt, error),
+            "error_share_top10": um.error_share(doubt, error),
+        }
+        for name, doubt in others.items()
+    }
     return {
         "pixels": len(sigma),
         "pooled": asdict(um.uncertainty_scores(given, error)),
@@ -126,15 +135,9 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = 
             name: _estimate(over_speakers({who: [float(v[name])] for who, v in per_speaker.items()}))
             for name in ("spearman", "spearman_ceiling", "ause", "ause_constant", "error_share_top10")
         },
-        "baselines": {
-            name: {
-                "spearman": um.spearman(doubt, error),
-                "ause": um.ause(doubt, error),
-                "error_share_top10": um.error_share(doubt, error),
-            }
-            for name, doubt in (("gradient", pixels.gradient), ("motion", pixels.motion))
-        },
+        "baselines": baselines,
         "ause_gain_over_constant": 1.0 - um.ause(sigma, error) / um.ause(np.ones_like(sigma), error),
+        **{f"ause_gain_over_{name}": 1.0 - um.ause(sigma, error) / b["ause"] for name, b in baselines.items()},
         "frames": {
             "spearman": um.spearman(frame_sigma, frame_error),
             "error_of_top10_over_rest": _top_frames(frame_sigma, frame_error),
