@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-import subprocess
 import sys
 import threading
 import time
@@ -27,6 +26,8 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Callable, Sequence
 
 if TYPE_CHECKING:
+    import subprocess
+
     Event = dict[str, Any]
     Listener = Callable[[Event], None]
 
@@ -185,6 +186,8 @@ class WorkerClient:
         """Start the worker if there is none; return why that failed."""
         if self._process is not None and self._process.poll() is None:
             return None
+        import subprocess  # late: hosts import this file when they start
+
         try:
             process = subprocess.Popen(
                 self._command,
@@ -289,6 +292,8 @@ class WorkerClient:
 
 
 def _end(process: subprocess.Popen[str], timeout_s: float) -> None:
+    import subprocess
+
     if process.stdin is not None:
         with contextlib.suppress(OSError):
             process.stdin.close()  # a worker whose host is gone cancels what it does and leaves

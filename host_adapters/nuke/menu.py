@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 
+def start_up_quietly() -> None:
+    """What `init.py` calls: with the package found, the node's button works, in a window and on a farm."""
+
+
 def start_up(nuke: Any = None) -> None:
     """Add the menu; what its entries need is loaded when they are chosen."""
     if nuke is None:

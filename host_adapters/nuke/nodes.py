@@ -24,10 +24,6 @@ _BUTTON = "import host_adapters.nuke.nodes as julnet; julnet.render(nuke.thisNod
 _clients: list[WorkerClient] = []
 
 
-def start_up() -> None:
-    """What `init.py` calls: loading this module is all that the node's button and a farm need."""
-
-
 def create(nuke: Any) -> Any:
     """A JULNet node, on what is selected."""
     group = nuke.createNode("Group", inpanel=False) if nuke.env.get("gui") else nuke.nodes.Group()

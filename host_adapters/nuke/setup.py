@@ -27,7 +27,7 @@ def parts(machine: Machine) -> list[Part]:
     dot_nuke, config = machine.home / ".nuke", str(machine.config)
     folder = dot_nuke / FOLDER
     return [
-        Part(folder / "init.py", launcher(host="nuke", config=config, module="nuke.nodes", call="start_up()")),
+        Part(folder / "init.py", launcher(host="nuke", config=config, module="nuke.menu", call="start_up_quietly()")),
         Part(folder / "menu.py", launcher(host="nuke", config=config, module="nuke.menu", call="start_up()")),
         Part(dot_nuke / "init.py", _BLOCK.format(folder=str(folder).replace("\\", "/")), block=True),
     ]

@@ -15,7 +15,6 @@ import contextlib
 import json
 import math
 import os
-import shutil
 import time
 from fractions import Fraction
 from typing import Any, Callable, Iterator, Sequence
@@ -39,7 +38,7 @@ from host_adapters.base import (
     sequence_files,
     split_pattern,
 )
-from host_adapters.resolve.values import pattern_of, rate_of, whole
+from host_adapters.resolve.values import pattern_of, rate_of, rate_text, whole
 
 BIN = "JULNet"  #: media pool folder of takes, and name of the track where takes lie that fit into no take selector
 TAKE_KEY = "julnet.take"  #: third-party metadata of a take's media pool item: the take's folder
@@ -315,6 +314,8 @@ class ResolveSession(HostSession):
             pool.SetCurrentFolder(before)
         if media is None:
             raise HostRefused(f"Resolve did not import {take.picture}: open it in the media page to see why")
+        if rate_of(media.GetClipProperty("FPS"), take.name) != take.rate:  # sequences get the project's rate
+            media.SetClipProperty("FPS", rate_text(take.rate))
         media.SetThirdPartyMetadata(TAKE_KEY, take.folder)
         media.SetName(take.name)
         return media
@@ -416,6 +417,8 @@ class ResolveSession(HostSession):
 
     def _write_comp(self, clip: ClipRef, take: TakeRef, media: Any, matte: MatteFile) -> str:
         """The Fusion composition as a file in the take, and the folder that its painted matte goes to."""
+        import shutil
+
         from julnet_plugin.interchange.comp import Footage
         from julnet_plugin.interchange.fusion_switch import Switch, fusion_switch
 

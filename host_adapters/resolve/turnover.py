@@ -11,7 +11,6 @@ import json
 import os
 from fractions import Fraction
 from typing import Any
-from xml.sax.saxutils import escape
 
 from host_adapters.base import ClipRef, FinishedTake, Span
 
@@ -85,6 +84,11 @@ def timecode_frames(timecode: str | None, rate: Fraction) -> int:
         whole = hours * 60 + minutes
         total -= base // 15 * (whole - whole // 10)
     return total
+
+
+def escape(text: str) -> str:
+    """Text as XML has it; `xml.sax` would load a network library for this."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _container(schema: str, name: str, children: list[Any]) -> dict[str, Any]:

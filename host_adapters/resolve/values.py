@@ -24,6 +24,11 @@ def rate_of(text: Any, what: str) -> Fraction:
     return next((rate for rate in _NTSC if abs(rate - value) < Fraction(1, 200)), value)
 
 
+def rate_text(rate: Fraction) -> str:
+    """A frame rate as Resolve wants it: "25", "23.976"."""
+    return str(rate) if rate.denominator == 1 else f"{float(rate):.3f}".rstrip("0")
+
+
 def pattern_of(path: str) -> tuple[str, int]:
     """A path as Resolve writes it, "shot.[1001-1050].exr" for a sequence, and the number of its first file."""
     match = re.search(r"\[(\d+)-(\d+)\](?=\.[^.\[\]]+$)", path)

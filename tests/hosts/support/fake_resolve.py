@@ -310,6 +310,8 @@ class MediaPool(Remote):
             media = media_of(item)
             if media is None:
                 continue
+            if isinstance(item, dict):  # files say nothing of their rate
+                media.props["FPS"] = self._data.timelines[0].rate
             self._data.media[media.id] = media
             Folder(self._app, self._app.folder)._bin.media.append(media.id)
             found.append(MediaPoolItem(self._app, media.id))
@@ -372,6 +374,12 @@ class MediaPoolItem(Owned):
 
     def GetClipProperty(self, propertyName: str | None = None) -> Any:
         return dict(self._media.props) if propertyName is None else self._media.props.get(propertyName, "")
+
+    def SetClipProperty(self, propertyName: str, propertyValue: str) -> bool:
+        if propertyName not in ("FPS", "Reel Name", "Start TC") or not isinstance(propertyValue, str):
+            return False
+        self._media.props[propertyName] = propertyValue
+        return True
 
     def GetThirdPartyMetadata(self, metadataType: str | None = None) -> Any:
         if metadataType is None:
