@@ -50,10 +50,11 @@ def matte(job: JobView, manager: Manager) -> dict[str, Any]:
 
 
 def comp(job: JobView, manager: Manager) -> dict[str, Any]:
-    """`{"verb": "comp", "take": FOLDER}`: what `julnet comp` does."""
+    """`{"verb": "comp", "take": FOLDER, "settings": {…}}`: what `julnet comp` does."""
     from julnet_plugin.recomp import recomposite
 
-    return take_values(recomposite(_path(job, "take"), job.progress, manager))
+    settings = _object(job, "settings") if "settings" in job.values else {}
+    return take_values(recomposite(_path(job, "take"), job.progress, manager, settings))
 
 
 def probe(job: JobView, manager: Manager) -> dict[str, Any]:

@@ -7,6 +7,7 @@ New files are made beside the old ones and swapped in when all are whole, `take.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,20 +48,27 @@ if TYPE_CHECKING:
     from julnet_plugin.types import FrameRange, MediaInfo, ProgressFn
 
 
-def recomposite(take_dir: Path, progress: ProgressFn | None = None, manager: Manager | None = None) -> Take:
+def recomposite(
+    take_dir: Path,
+    progress: ProgressFn | None = None,
+    manager: Manager | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Take:
     """Composite a take again from its stored crops, its `strokes.json` and the plate; every delivery is written anew.
 
     Args:
         take_dir: the take folder.
         progress: called as `progress("deliver", done, total)`; raising from it leaves the take as it was.
         manager: the plugins of this run; found anew when None.
+        settings: `matte.*` and `drive.*` by dotted key, over what `strokes.json` says.
 
     Raises:
         TakeError: there is no take, or it is damaged or in use.
         MediaError: the plate or the dub is gone, or is another one than the take was made from.
-        SettingsError: `strokes.json` is damaged.
+        SettingsError: `strokes.json` is damaged, or a setting is unknown or impossible.
     """
-    return _edited(take_dir, Edit(pictures=True), progress, manager)
+    change = partial(with_settings, changes=settings) if settings else None
+    return _edited(take_dir, Edit(pictures=True, change=change), progress, manager)
 
 
 def rederive_matte(

@@ -163,9 +163,9 @@ class MatteChain:
     def with_document(self, document: MatteDocument) -> MatteChain:
         """A chain with other edits; what still holds of the cache is kept, so that painting recomputes nothing else."""
         chain = MatteChain(self.source, document, operators=self._operators, calibrate=self._calibrate)
-        chain._masks = self._masks
+        chain._masks, chain._levels = self._masks, self._levels  # levels are of σ: no setting changes them
         if document.settings == self.document.settings:
-            chain._cache, chain._levels = self._cache, self._levels
+            chain._cache = self._cache
         return chain
 
     def _held(self, frame: int) -> int:

@@ -162,6 +162,7 @@ class DriveRange:
     stop: int
     mode: DriveMode
     reference_frame: int | None = None
+    amount: Curve | None = None  #: how strongly; the take's own where None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +192,8 @@ class Drive:
         for part in reversed(self.ranges):
             if part.start <= frame < part.stop:
                 reference = self.reference_frame if part.reference_frame is None else part.reference_frame
-                return DriveState(mode=part.mode, amount=self.amount.at(frame), reference_frame=reference)
+                amount = self.amount if part.amount is None else part.amount
+                return DriveState(mode=part.mode, amount=amount.at(frame), reference_frame=reference)
         return DriveState(mode=self.mode, amount=self.amount.at(frame), reference_frame=self.reference_frame)
 
     def holds(self, frames: FrameRange) -> list[float]:
@@ -213,6 +215,7 @@ class Drive:
             "reference_frame": self.reference_frame,
             "ranges": [
                 {"start": r.start, "stop": r.stop, "mode": r.mode, "reference_frame": r.reference_frame}
+                | ({} if r.amount is None else {"amount": r.amount.to_json()})
                 for r in self.ranges
             ],
         }
@@ -275,6 +278,7 @@ def read_drive(reader: Reader) -> Drive:
                 stop=part.frame("stop"),
                 mode=part.choice("mode", DRIVE_MODES),
                 reference_frame=part.optional_frame("reference_frame"),
+                amount=read_curve(part, "amount", 0.0, 1.0, 1.0) if "amount" in part.keys() else None,  # noqa: SIM118
             )
             for part in reader.sections("ranges")
         ),

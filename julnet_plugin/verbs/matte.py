@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from julnet_plugin.verbs.matte_options import add_drive_options, add_matte_options, matte_settings_from
 from julnet_plugin.verbs.redub import add_settings_options, deliveries_from, settings_from, show_take
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class Matte:
         parser.add_argument(
             "--strokes", type=Path, metavar="FILE", help="matte document to use instead of the take's own"
         )
+        add_matte_options(parser)
+        add_drive_options(parser)
         add_settings_options(parser)
         parser.add_argument(
             "--deliver",
@@ -55,7 +58,7 @@ class Matte:
         with args.console.cancellable():
             take = rederive_matte(
                 args.take,
-                settings_from(args),
+                settings_from(args) | matte_settings_from(args),
                 args.console.progress,
                 args.strokes,
                 args.manager,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from julnet_plugin.matte.drive import driven_coverage, driven_image
 from julnet_plugin.matte.settings import DriveState
@@ -37,3 +38,21 @@ def test_hold_reference_blends_the_clean_picture_in_and_keeps_the_coverage():
 
 def test_hold_reference_without_a_reference_changes_nothing():
     np.testing.assert_array_equal(driven_image(state("hold_reference"), IMAGE, MATTE, None), IMAGE)
+
+
+def test_a_range_may_have_an_amount_of_its_own_over_time():
+    from julnet_plugin.matte.jsonio import Reader
+    from julnet_plugin.matte.settings import read_drive
+
+    values = {
+        "mode": "flag",
+        "amount": 0.5,
+        "ranges": [
+            {"start": 10, "stop": 20, "mode": "hold_plate"},
+            {"start": 20, "stop": 30, "mode": "hold_plate",
+             "amount": {"keys": [{"frame": 20, "value": 0.0}, {"frame": 30, "value": 1.0}]}},
+        ],
+    }  # fmt: skip
+    drive = read_drive(Reader(values, "drive"))
+    assert [drive.at(frame).amount for frame in (5, 15, 20, 25)] == pytest.approx([0.5, 0.5, 0.0, 0.5])
+    assert read_drive(Reader(drive.to_json(), "drive")) == drive
