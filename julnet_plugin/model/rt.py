@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from julnet_plugin.model.adaat import AdaATParameters, adaat
 from julnet_plugin.model.generator import Generator, GeneratorOutput, MouthSquare, mouth_square
 from julnet_plugin.model.lips import LipBasis, LipEncoder
-from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, UncertaintyHead
+from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, ContextUncertaintyHead
 
 TRUNK_W = 160  #: columns of the crop that the trunk sees
 TRUNK_UNIT_PX = 100.0  #: trunk pixels in one face unit
@@ -33,6 +33,7 @@ LIP_POINTS = 40  #: the points of a shape that are lips; the rest are chin
 _REACH_PX = 40.0  #: farthest that lips move up or down, in trunk pixels
 _HALVINGS = 8
 SHAPE_SIZE = 144  #: 48 points, x y z
+_TINY = 1e-6  #: under a root, so that its slope stays finite
 GRID = 4  #: pixels of that crop in one cell of the trunk's grid
 
 
@@ -106,7 +107,7 @@ class RtGenerator(Generator):
         self.look_full = nn.Conv2d(3 * N + 6, fine, 3, padding=1)
         self.paint = nn.Conv2d(fine, 3, 3, padding=1)
         self.motion = nn.Conv2d(fine, 2 * N + N + 1, 3, padding=1)
-        self.uncertainty = UncertaintyHead(fine + 3 + N + 1 + 4, hidden=48)
+        self.uncertainty = ContextUncertaintyHead(fine + 2 * N + 14, config.codes + N)
         self.lip_components: Tensor
         self.lip_spread: Tensor
         self.lip_flow: Tensor
@@ -141,18 +142,18 @@ class RtGenerator(Generator):
         Shape:
             refs: (B, N, 3, h, w).
             lips: (B, N + 1, 48, 3).
-            returns: features and their deform encoding (B, C, 52, 40), the pixels, lip shapes (B, N, K), the closed
-                mouth's place (B, 2) in trunk pixels from the average one.
+            returns: features and their deform encoding (B, C, 52, 40), the pixels, the same at the trunk's size, lip
+                shapes (B, N, K), the closed mouth's place (B, 2) in trunk pixels from the average one.
         """
         B, N = refs.shape[0], int(refs.shape[1])  # sizes but the batch's are constants of an exported network
-        trunk = _to_trunk(refs.flatten(0, 1))
-        features = self.reference_encoder(F.pixel_unshuffle(trunk.reshape(B, N * 3, *trunk.shape[-2:]), GRID))
+        trunk = _to_trunk(refs.flatten(0, 1)).reshape(B, N, 3, TRUNK_W * 13 // 10, TRUNK_W)
+        features = self.reference_encoder(F.pixel_unshuffle(trunk.flatten(1, 2), GRID))
         if lips is None:
             lips = self.lip_mean.expand(B, N + 1, -1, -1)
         motion = (lips[:, :N] - lips[:, N:]).flatten(2)
         codes = motion @ self.lip_components.T / self.lip_spread
         place = (lips[:, N, :LIP_POINTS, :2] - self.lip_mean[:LIP_POINTS, :2]).mean(dim=1) * TRUNK_UNIT_PX
-        return features, self.deform_encoder(features), refs, codes, place
+        return features, self.deform_encoder(features), refs, trunk, codes, place
 
     def lip_shape(self, audio: Tensor) -> Tensor:
         """The lip shape (B, K) that the sound asks for."""
@@ -164,7 +165,7 @@ class RtGenerator(Generator):
 
     def render(self, masked_source: Tensor, mask: Tensor, lips: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """Paint the frame for a given lip shape (B, K): what training does with true shapes."""
-        reference_features, deform_input, reference_pixels, codes, place = refs
+        reference_features, deform_input, reference_pixels, small_references, codes, place = refs
         seen = _to_trunk(torch.cat([masked_source, mask], dim=1))
         source = self.source_encoder(F.pixel_unshuffle(seen, GRID))  # (B, C, 52, 40)
         identity = self.id_encoder(torch.cat([source, reference_features], dim=1))
@@ -181,13 +182,14 @@ class RtGenerator(Generator):
         trunk = self.decoder[0](trunk, gains[4], gains[5])
         trunk = self.decoder[1](trunk, gains[6], gains[7])
         flow, lip_motion = self._lip_flow(lips, codes, place)
-        view = self._view(seen, reference_pixels, flow, lip_motion)
+        view = self._view(seen, small_references, flow, lip_motion)
         half = F.pixel_shuffle(self.up_half(F.leaky_relu(trunk, 0.2)), 2)
         half = F.leaky_relu(half + self.look_half(F.pixel_unshuffle(view, 2)), 0.2)
         fine = F.leaky_relu(F.pixel_shuffle(self.up_full(half), 2) + self.look_full(view), 0.2)  # (B, fine, 128, 128)
         distance = (away * (self.lip_spread / self.lip_spread[0])).square().sum(dim=2)  # (B, N)
         trust = F.pad(-self.nearness.exp() * distance, (0, 1))  # for the references; nothing for the painted picture
-        return self._compose(fine, flow, trust, masked_source, mask, reference_pixels)
+        frame = torch.cat([lips, (distance + _TINY).sqrt()], dim=1) / 3
+        return self._compose(fine, view, flow, trust, frame, masked_source, mask, reference_pixels)
 
     def _lip_flow(self, lips: Tensor, codes: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
         """Where each pixel of the mouth square lies in every reference, if lips moved as they do on the average face.
@@ -211,21 +213,29 @@ class RtGenerator(Generator):
 
     def _view(self, seen: Tensor, references: Tensor, flow: Tensor, lip_motion: Tensor) -> Tensor:
         """What the last layers look at: moved references, source and mask, wanted motion. (B, 3N + 6, 128, 128)."""
-        N = int(references.shape[1])
         square = mouth_square(*seen.shape[-2:])
-        small = _to_trunk(references.flatten(0, 1))
-        moved = _from_references(small.reshape(-1, N, *small.shape[1:]), flow, square, 1)
+        moved = _from_references(references, flow, square, 1)
         return torch.cat([*moved, seen[..., *square.slices], lip_motion / 8], dim=1)
 
     def _compose(
-        self, fine: Tensor, prior: Tensor, trust: Tensor, masked_source: Tensor, mask: Tensor, references: Tensor
+        self,
+        fine: Tensor,
+        view: Tensor,
+        prior: Tensor,
+        trust: Tensor,
+        frame: Tensor,
+        masked_source: Tensor,
+        mask: Tensor,
+        references: Tensor,
     ) -> GeneratorOutput:
         """Mix what the network painted with what it takes from the references, and judge the result.
 
         Shape:
             fine: (B, fine_width, 128, 128).
+            view: (B, 3N + 6, 128, 128), what the last layers looked at.
             prior: (B, 2N, 128, 128) flow to start from.
             trust: (B, N + 1) what is known in favour of each reference before it is seen: a near lip shape.
+            frame: (B, K + N) the wanted lip shape and its distance from every reference.
         """
         N = int(references.shape[1])
         h, w = (int(size) for size in masked_source.shape[-2:])
@@ -240,14 +250,42 @@ class RtGenerator(Generator):
         for n, taken in enumerate(_from_references(references, _enlarged(flow, k), square, k)):
             image = image + full_weight[:, n : n + 1] * taken
         source, inside = masked_source[..., *square.slices], mask[..., *square.slices]
-        known = [fine, _reduced(image, k), weight, _reduced(torch.cat([source, inside], dim=1), k)]
-        error, log_sigma = (_smoothed(x) for x in self.uncertainty(torch.cat(known, dim=1)))
+        known = _known(torch.cat([fine, weight, view], dim=1), _reduced(torch.cat([image, inside], dim=1), 2 * k), N)
+        error, log_sigma = (_smoothed(x) for x in self.uncertainty(known, frame))
         laid = source * (1 - inside) + image * inside
         return GeneratorOutput(
             image=masked_source + _embed(laid - source, square, h, w),
-            error=_embed(_enlarged(error, k), square, h, w) * mask,
-            log_sigma=F.pad(_enlarged(log_sigma, k), _margins(square, h, w), value=LOG_SIGMA_FLOOR),
+            error=_embed(_enlarged(error, 2 * k), square, h, w) * mask,
+            log_sigma=F.pad(_enlarged(log_sigma, 2 * k), _margins(square, h, w), value=LOG_SIGMA_FLOOR),
         )
+
+
+def _known(painted: Tensor, result: Tensor, n_refs: int) -> Tensor:
+    """What the uncertainty head sees of every other pixel.
+
+    All that painted it, the result, and what makes a pixel doubtful at a glance: references that disagree with each
+    other and with the result, contrast, its place.
+
+    Shape:
+        painted: (B, F + (N + 1) + (3N + 6), 128, 128), features, weights, and what the last layers looked at.
+        result: (B, 4, 64, 64), image and mask.
+        returns: (B, F + 2N + 14, 64, 64).
+    """
+    painted = _reduced(painted, 2)
+    features = int(painted.shape[1]) - 4 * n_refs - 7
+    parts = torch.split(painted, [features, n_refs, 1, 3 * n_refs, 3, 1, 2], dim=1)
+    fine, weight, own, references, source, _, motion = parts
+    image, taken = result[:, :3], references.chunk(n_refs, dim=1)
+    share = (weight / (weight.sum(dim=1, keepdim=True) + 1e-3)).chunk(n_refs, dim=1)
+    mean = torch.stack([r * w for r, w in zip(taken, share, strict=True)]).sum(dim=0)
+    spread = torch.stack([(r - mean).square() * w for r, w in zip(taken, share, strict=True)]).sum(dim=0)
+    away = [(r - image).abs().mean(dim=1, keepdim=True) for r in taken]
+    grey = image.mean(dim=1, keepdim=True)
+    contrast = (F.avg_pool2d(grey.square(), 3, 1, 1) - F.avg_pool2d(grey, 3, 1, 1).square()).clamp(min=0)
+    doubts = torch.cat([(spread.mean(dim=1, keepdim=True) + _TINY).sqrt(), *away, (contrast + _TINY).sqrt()], dim=1) * 4
+    steps = torch.linspace(-1, 1, int(image.shape[-1]), dtype=image.dtype, device=image.device)
+    place = torch.stack(torch.meshgrid(steps, steps, indexing="xy")) + torch.zeros_like(image[:, :2])
+    return torch.cat([fine, weight, own, result, source, doubts, motion, place], dim=1)
 
 
 def _to_trunk(x: Tensor) -> Tensor:
@@ -265,7 +303,7 @@ def _enlarged(x: Tensor, k: int) -> Tensor:
 
 def _smoothed(x: Tensor) -> Tensor:
     """Without the grid that two pixel shuffles leave: a matte is read by eye."""
-    return F.avg_pool2d(x, 5, stride=1, padding=2, count_include_pad=False)
+    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def _margins(square: MouthSquare, h: int, w: int) -> tuple[int, int, int, int]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from julnet_plugin.model.generator import Generator, mouth_square
 from julnet_plugin.model.paper import AudioEncoder, PaperConfig, PaperGenerator
-from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, NoUncertainty, UncertaintyHead
+from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, ContextUncertaintyHead, NoUncertainty, UncertaintyHead
 from julnet_plugin.model.wav2lip import Wav2LipConfig
 
 CONFIGS = [
@@ -154,6 +154,30 @@ def test_the_uncertainty_head_learns_a_known_error() -> None:
     error, log_sigma = head(seen)
     assert (error - true_error).abs().mean() < 0.02
     assert torch.corrcoef(torch.stack([log_sigma.exp().flatten(), true_error.flatten()]))[0, 1] > 0.98
+
+
+def test_the_context_head_learns_an_error_that_only_the_neighbourhood_and_the_frame_tell() -> None:
+    torch.manual_seed(0)
+    head = ContextUncertaintyHead(1, 1, width=12)
+    optimiser = torch.optim.Adam(head.parameters(), lr=0.01)
+
+    def drawn() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        seen, frame = torch.zeros(8, 1, 16, 16), torch.rand(8, 1)
+        seen[:, :, :, 4] = 1.0  # a line; what lies beside it looks like what lies far away
+        expected = torch.full((8, 1, 16, 16), 0.02) + 0.1 * frame[..., None, None]
+        expected[:, :, :, 3:6] += 0.2
+        return seen, frame, expected
+
+    for _ in range(250):
+        seen, frame, expected = drawn()
+        _, log_sigma = head(seen, frame)
+        loss = (expected / log_sigma.exp() + log_sigma).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    seen, frame, expected = drawn()
+    sigma = head(seen, frame)[1].detach().exp()
+    assert torch.corrcoef(torch.stack([sigma.flatten(), expected.flatten()]))[0, 1] > 0.9
 
 
 def test_sigma_has_a_floor_that_still_passes_gradients() -> None:

@@ -52,7 +52,7 @@ def test_the_source_comes_back_exactly_outside_the_mask(network: RtGenerator, k:
 
 def test_a_reference_of_the_wanted_shape_is_taken_as_it_lies(network: RtGenerator) -> None:
     _, _, _, refs, lips = scene()
-    codes = network.encode_references(refs, lips)[3]
+    codes = network.encode_references(refs, lips)[4]
     flow, _ = network._lip_flow(codes[:, 0], codes, torch.zeros(2, 2))
     assert flow[:, :2].abs().max() == pytest.approx(0, abs=1e-5)
     assert flow[:, 2:].abs().max() > 0.01
@@ -79,11 +79,13 @@ def test_where_a_pixel_was_before_an_opening_mouth_moved_it_is_found() -> None:
 def test_references_near_the_wanted_shape_are_trusted_more(network: RtGenerator) -> None:
     source, mask, _, refs, _ = scene(frames=1)
     refs[:, 0], refs[:, 1] = 0.0, 1.0
-    features, deform, pixels, _, place = network.encode_references(refs)
+    features, deform, pixels, small, _, place = network.encode_references(refs)
     codes = torch.tensor([[[0.0, 0, 0], [3.0, 0, 0]]])
     with torch.inference_mode():
         near, far = (
-            network.render(source, mask, torch.tensor([[z, 0, 0]]), (features, deform, pixels, codes, place)).image
+            network.render(
+                source, mask, torch.tensor([[z, 0, 0]]), (features, deform, pixels, small, codes, place)
+            ).image
             for z in (0.0, 3.0)
         )
     inside = mask.expand_as(near) > 0
