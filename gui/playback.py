@@ -58,6 +58,7 @@ class Player(QObject):
         self.looping = False
         self.dropped = 0  #: frames since `play` that were due and were not shown
         self._parts: tuple[Part, ...] = ()
+        self._audition: tuple[Part, ...] | None = None
         self._origin = 0  # frame at which the clock began
         self._began = 0.0
         self._sample = 0
@@ -117,6 +118,13 @@ class Player(QObject):
             self._silence()
             self.changed.emit()
 
+    def set_audition(self, parts: tuple[Part, ...] | None) -> None:
+        """Hear this in the source monitor in place of its own sound, at once where it plays; None ends that."""
+        self._audition = parts
+        if self._sounding and not self._window.on_timeline:
+            self._parts = parts_of_source(self._window.session) if parts is None else parts
+            self.bank.prepare(self._parts)
+
     def shut_down(self) -> None:
         """The window closes."""
         self.stop()
@@ -144,6 +152,8 @@ class Player(QObject):
         window = self._window
         if window.on_timeline:
             self._parts = parts_of_timeline(window.project.value.timeline, window.project.folder)
+        elif self._audition is not None:
+            self._parts = self._audition
         else:
             self._parts = parts_of_source(window.session)
         if not self._parts:

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Signal
 from gui.latest import Latest
 from gui.matte import brush as brushes
 from gui.matte.brush import Brush
+from gui.matte.livepicture import LivePicture
 from gui.matte.overlay import Overlay
 from gui.matte.tool import BrushTool
 from gui.matte.work import MatteWork, Prepared, crop_point
@@ -91,6 +92,8 @@ class MatteEditor(QObject):
         self.without_data = False  #: the take that is open cannot be edited
         self.onion = 0  #: frames on each side whose outlines are drawn
         self.tool = BrushTool(self, viewer)
+        self.live = LivePicture()
+        self._live_shown: tuple[object, ...] = ()
         self._latest = Latest(_prepare, "julnet-matte", self)
         self._latest.done.connect(self._show)
         self._latest.failed.connect(lambda _, sentence: self._say(sentence))
@@ -193,6 +196,18 @@ class MatteEditor(QObject):
         self._viewer.update()
         self.changed.emit()
         self.ready.emit()
+
+    def picture_changed(self) -> bool:
+        """Whether the picture on screen is another since the last question: a decision shows at once."""
+        work = self._work
+        self.live.show(self.folder, None if work is None else work.composited, self.document)
+        shown: tuple[object, ...] = ()
+        if self.painting:
+            return False  # the picture follows when the stroke is done
+        if self.live.wanted(self.frame):
+            shown = (self.folder, self.frame, id(self.document))
+        changed, self._live_shown = shown != self._live_shown, shown
+        return changed
 
     # Edits
 

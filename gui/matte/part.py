@@ -26,6 +26,7 @@ def editor_of(window: Window) -> MatteEditor:
         found = MatteEditor(window.viewer, window.project.history, window.background, window.say, window)
         window.renderer.shown.connect(found.picture_shown)
         found.changed.connect(lambda: _tell_renderer(window, found))
+        window.renderer.sources["dub"] = found.live.frame
     return found
 
 
@@ -65,6 +66,8 @@ def _tell_renderer(window: Window, editor: MatteEditor) -> None:
         window.renderer.live_matte = editor.folder
         window.renderer.show(window.session)
         window.update_actions()
+    if editor.picture_changed():
+        window.renderer.show(window.session)
 
 
 def _review(window: Window) -> ReviewList:

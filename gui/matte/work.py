@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.chain import MatteChain
+from julnet_plugin.matte.document import MatteDocument
 from julnet_plugin.matte.drive import driven_coverage
 from julnet_plugin.matte.levels import SigmaHistogram
 from julnet_plugin.pipeline.takedata import TakeData
-from julnet_plugin.take import frames_of, load_take, matte_document
+from julnet_plugin.take import STROKES, frames_of, load_take, matte_document
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from julnet_plugin.interfaces import MatteOperator
-    from julnet_plugin.matte.document import MatteDocument
     from julnet_plugin.matte.rasterise import StrokeCanvas
+    from julnet_plugin.types import Take
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -98,6 +99,8 @@ class MatteWork:
         model = take.manifest["model"]
         calibration = calibration_of(model.get("calibration", ()), model.get("interval_factors"))
         self.document = matte_document(take)
+        #: What the take's pictures were composited with; a fresh document where the file is newer than they are.
+        self.composited = self.document if _in_sync(take) else MatteDocument()
         self._chain = MatteChain(
             self.data,
             self.document,
@@ -185,6 +188,14 @@ class MatteWork:
             if matte is not None:
                 outlines += [(distance, outline) for outline in outlines_of(matte)]
         return outlines
+
+
+def _in_sync(take: Take) -> bool:
+    """Whether the take's pictures show what its `strokes.json` says."""
+    from julnet_plugin.pipeline.hashing import file_hash
+
+    path, made_from = take.path / STROKES, take.manifest.get("comp", {}).get("picture")
+    return not path.is_file() or made_from is None or file_hash(path) == made_from
 
 
 def histogram_of(sigma: Float32, region: Float32) -> NDArray[np.int64]:

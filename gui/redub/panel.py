@@ -78,6 +78,9 @@ class RedubPanel(QWidget):
         self.model = QComboBox()
         self.refs = QLineEdit("auto")
         self.quality = QComboBox()
+        self.listen = named(QToolButton(), "small")
+        self.listen.setText("Listen")
+        self.listen.setCheckable(True)
         self.preview = QCheckBox("Preview this frame while I change things")
         self._folder: Path | None = None  # where takes go; None = beside the plate
         self.start_button = named(QPushButton("Re-dub"), "primary")
@@ -258,7 +261,7 @@ class RedubPanel(QWidget):
         form.addRow("", row(*self._dub_buttons()))
         earlier = _small("◀", "One frame earlier", lambda: self.nudge(-1))
         later = _small("▶", "One frame later", lambda: self.nudge(1))
-        form.addRow("Starts at", row(self.offset, earlier, later))
+        form.addRow("Starts at", row(self.offset, earlier, later, self.listen))
         form.addRow("Range", self.range)
         form.addRow("Face", row(self.face, _small("Pick", "Choose the face on the picture", self.face_wanted.emit)))
         form.addRow("Model", self.model)
@@ -307,6 +310,7 @@ class RedubPanel(QWidget):
                 "Starts at",
                 "Where the dub starts, from the first re-dubbed frame; below zero skips its beginning",
             ),
+            self.listen: ("Listen", "Play the shot in a loop with the dub under it, and slip the dub by ear"),
             self.face: ("Face", "auto: the one that speaks; or a number; or X,Y@FRAME on the picture"),
             self.model: ("Model", "Which network draws the mouth"),
             self.refs: (
@@ -321,7 +325,9 @@ class RedubPanel(QWidget):
             widget.setToolTip(tip)
         for field in (self.dub, self.face, self.refs, self.take_dir, self.model, self.quality):
             field.setMinimumWidth(60)
-            field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        for box in (self.model, self.quality):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.offset.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)  # arrow keys and the wheel do it
 
 

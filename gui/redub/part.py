@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QMenu, QMessageBox
 from gui.actions import ActionSpec
 from gui.decoding import RandomAccess
 from gui.matte.part import editor_of
+from gui.mixer import Part
 from gui.panels import PanelSpec
 from gui.redub.faces import FacePicker
 from gui.redub.framepreview import FramePreview
@@ -64,6 +65,8 @@ class RedubDock(RedubPanel):
         self.picker.chosen.connect(self.face.setText)
         self.picker.said.connect(window.say)
         self.edited.connect(self._preview)
+        self.edited.connect(self._slip)
+        self.listen.toggled.connect(self._listen)
         self.frame_preview.said.connect(window.say)
         self.frame_preview.shown.connect(self._preview_shown)
         self.recording_wanted.connect(self._record)
@@ -149,6 +152,35 @@ class RedubDock(RedubPanel):
                 if project.path_of(clip.media.path) == request.plate and _shows(clip, frames.start, frames.stop):
                     attached |= window.project.edit("Add take", partial(_with_take_on, clip.id, ref))
         return attached
+
+    # Slipping by ear
+
+    def _listen(self, on: bool) -> None:
+        """Play the range in a loop, with the dub where the form puts it."""
+        window, player = self._window, self._window.player
+        if not on:
+            player.stop()
+            player.set_audition(None)
+            return
+        if window.on_timeline:
+            window.show_source()
+        self._slip()
+        player.looping = True
+        window.go_to(window.session.in_frame or 0)
+        player.play(1)
+
+    def _slip(self) -> None:
+        if self.listen.isChecked():
+            self._window.player.set_audition(self.audition())
+
+    def audition(self) -> tuple[Part, ...]:
+        """The dub, where the form puts it under the plate."""
+        session, dub = self._window.session, Path(self.dub.text())
+        if session.plate is None or not dub.is_file():
+            return ()
+        at_s = session.plate.time_of(session.in_frame or 0) + self.offset.value()
+        skipped_s = max(-self.offset.value(), 0.0)
+        return (Part(dub, at_s + skipped_s, skipped_s, session.plate.duration_s),)
 
     # A frame while parameters move
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("PySide6", reason="the editor's extra is not installed")
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent, QPointingDevice, QTabletEvent
+from PySide6.QtGui import QImage, QMouseEvent, QPointingDevice, QTabletEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 
@@ -243,6 +243,25 @@ def test_decisions_and_what_was_looked_at_stay_with_the_take(
     QTest.keyClick(window, Qt.Key.Key_3, Qt.KeyboardModifier.ControlModifier)
     state = editor.document.drive.at(7)
     assert (state.mode, state.reference_frame) == ("hold_reference", 4)  # the surest frame
+
+
+def test_what_a_decision_holds_is_seen_at_once(
+    qtbot: QtBot, window: Window, frame_number: Callable[[Any], int]
+) -> None:
+    """The dub's file shows 106 on this frame; composited anew from the plate it must show 6."""
+
+    def shown() -> int:
+        assert window.viewer.image is not None
+        image = window.viewer.image.convertToFormat(QImage.Format.Format_RGB888)
+        rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+        return frame_number(rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3))
+
+    window.go_to(6)
+    qtbot.waitUntil(lambda: shown() == 106, timeout=20_000)
+    QTest.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: shown() == 6, timeout=20_000)
+    window.undo()
+    qtbot.waitUntil(lambda: shown() == 106, timeout=20_000)
 
 
 def test_an_edit_that_cannot_be_saved_is_told_and_kept(

@@ -234,6 +234,21 @@ def test_the_form_asks_for_what_it_shows(window: Window) -> None:
     assert (request.model, request.refs, request.deliver) == ("rt", "auto", ("h264",))
 
 
+def test_the_dub_is_slipped_by_ear(window: Window, make_sound: Callable[..., Path]) -> None:
+    panel, player = form(window), window.player
+    panel.set_dub(make_sound("line.wav"), 0.5)
+    (part,) = panel.audition()
+    assert (part.at_s, part.from_s) == (0.5, 0.0)
+    panel.listen.click()
+    assert player.playing
+    panel.offset.setValue(-0.25)
+    (part,) = player._audition
+    assert (part.at_s, part.from_s) == (0.0, 0.25)  # what lies before the shot is skipped
+    panel.listen.click()
+    assert not player.playing
+    assert player._audition is None
+
+
 def test_references_are_swapped_and_left_out() -> None:
     assert swapped((5, 9, 20), 1, 12) == "5,12,20"
     assert swapped((5, 9, 20), 1, None) == "5,20"
