@@ -447,7 +447,7 @@ def read_take(folder: str, picture: str = "") -> FinishedTake:
 
 
 def _matte_of(folder: str, files: dict[str, Any]) -> str | None:
-    for kind in ("matte", "uncertainty"):
+    for kind in ("matte-png", "matte", "matte-luma", "uncertainty"):
         if kind in files:
             return _inside(folder, files[kind])
     return None

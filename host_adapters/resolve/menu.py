@@ -16,6 +16,7 @@ from host_adapters.resolve.session import ResolveSession
 from host_adapters.worker_client import WorkerClient
 
 WINDOW = "JULNetWindow"
+DELIVER = ("prores", "matte-png")  #: a matte of single files comes back from Fusion whole, whatever the clip shows
 _TICK_MS = 200
 
 
@@ -158,6 +159,7 @@ class Panel:
             offset_s=offset_s,
             face=str(items["Face"].Text).strip() or "auto",
             handles=int(items["Handles"].Value),
+            deliver=DELIVER,
         )
 
 

@@ -21,8 +21,10 @@ from bench_nuke import make as make_nuke
 from bench_resolve import make as make_resolve
 
 import julnet_plugin
-from host_adapters.base import ClipRef, HostSession, MediaMissing, SourceRange, read_take
+from host_adapters.base import ClipRef, HostSession, MediaMissing, SourceRange, read_take, sequence_files
 from host_adapters.redub import Redub, Status, Wishes, fresh_take_dir, redub_request
+from host_adapters.resolve.menu import DELIVER
+from host_adapters.resolve.session import COMP
 from host_adapters.worker_client import WorkerClient
 from julnet_plugin.demo import camera_move
 from julnet_plugin.manager import make_manager
@@ -134,10 +136,16 @@ def test_a_clip_with_handles_becomes_a_take_that_is_shown(
 def test_two_renders_of_one_clip_at_once_are_two_takes(
     shot: Shot, client: WorkerClient, ask: Ask, tmp_path: Path
 ) -> None:
-    session = make_resolve(tmp_path / "project").open(shot)
-    one, two = begun(session, client, ask()), begun(session, client, ask())
+    bench = make_resolve(tmp_path / "project")
+    session = bench.open(shot)
+    one, two = begun(session, client, ask(deliver=DELIVER)), begun(session, client, ask())
     assert [status.state for status in ended(one, two)] == ["done", "done"]
     assert one.take_dir != two.take_dir
+    matte = read_take(one.take_dir).matte
+    assert matte is not None
+    assert len(sequence_files(matte)) == 8
+    assert list(bench.app.open.timelines[0].tracks[0].items[0].comps) == [COMP]  # type: ignore[union-attr]
+    assert len((Path(one.take_dir) / "resolve.comp").read_text("utf-8")) > 500
     assert [take.active for take in session.takes(session.list_clips()[0])] == [False, True]
 
 
@@ -155,28 +163,6 @@ def test_a_project_that_is_closed_during_the_render_loses_nothing(
     session = bench.reopen()
     (clip,) = session.list_clips()
     assert session.place_take(clip, read_take(redub.take_dir)).active
-
-
-def test_a_worker_that_is_killed_ends_the_job_and_the_next_one_gets_another(
-    shot: Shot, ask: Ask, tmp_path: Path
-) -> None:
-    own = WorkerClient(environment={**os.environ, "PYTHONPATH": str(ROOT)})
-    session = make_nuke(tmp_path / "project").open(shot)
-    before = session.list_clips()
-    try:
-        redub = begun(session, own, ask())
-        while redub.poll().share == 0:
-            time.sleep(0.02)
-        assert own._process is not None
-        own._process.kill()
-        (status,) = ended(redub)
-        assert "was ended by signal 9" in status.sentence
-        assert (session.list_clips(), session.takes(before[0])) == (before, [])
-        heard: queue.Queue[dict[str, Any]] = queue.Queue()
-        own.request("ping", heard.put)
-        assert heard.get(timeout=120)["pong"]
-    finally:
-        own.close()
 
 
 def test_a_cancelled_render_leaves_the_project_as_it_was(
@@ -206,6 +192,24 @@ def test_what_the_worker_refuses_is_told_in_its_own_words(
     (status,) = ended(begun(session, client, ask(model="nobody")))
     assert status.state == "failed"
     assert "nobody" in status.sentence
+
+
+def test_a_worker_that_is_killed_ends_the_job_and_the_next_one_gets_another(
+    shot: Shot, client: WorkerClient, ask: Ask, tmp_path: Path
+) -> None:
+    session = make_nuke(tmp_path / "project").open(shot)
+    before = session.list_clips()
+    redub = begun(session, client, ask())
+    while redub.poll().share == 0:
+        time.sleep(0.02)
+    assert client._process is not None
+    client._process.kill()
+    (status,) = ended(redub)
+    assert "was ended by signal 9" in status.sentence
+    assert (session.list_clips(), session.takes(before[0])) == (before, [])
+    heard: queue.Queue[dict[str, Any]] = queue.Queue()
+    client.request("ping", heard.put)
+    assert heard.get(timeout=120)["pong"]
 
 
 def clip(path: str, name: str = "shot") -> ClipRef:

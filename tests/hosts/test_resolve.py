@@ -342,6 +342,25 @@ def test_the_otio_has_the_shape_that_resolve_accepts(bench: ResolveBench, shot: 
     assert [marker.marked_range.start_time.value - 90000 for marker in item.markers] == [9, 3]
 
 
+def test_resolve_imports_the_otio_once_under_a_name_and_refuses_other_shapes(
+    bench: ResolveBench, shot: Any, make_take: MakeTake, tmp_path: Path
+) -> None:
+    (clip,) = bench.open(shot).selection()
+    take = make_take(shot, start=1)
+    path = tmp_path / "line ü.otio"
+    path.write_text(otio_timeline(clip, take, name="line", start_frame=86400), "utf-8")
+    project = bench.app.resolve.GetProjectManager().GetCurrentProject()
+    pool, options = project.GetMediaPool(), {"timelineName": "line", "importSourceClips": True}
+    timeline = pool.ImportTimelineFromFile(str(path), options)
+    (item,) = timeline.GetItemListInTrack("video", 1)
+    assert (item.GetStart() - timeline.GetStartFrame(), item.GetDuration(), item.GetLeftOffset()) == (5, 12, 1)
+    assert item.GetMediaPoolItem().GetClipProperty("File Path") == take.picture
+    assert pool.ImportTimelineFromFile(str(path), options) is None
+    other = path.read_text("utf-8").replace(take.picture, "file://" + take.picture)
+    path.write_text(other, "utf-8")
+    assert pool.ImportTimelineFromFile(str(path), {**options, "timelineName": "line 2"}) is None
+
+
 def test_the_xml_lays_the_take_over_the_clip(bench: ResolveBench, make_shot: Any, make_take: MakeTake) -> None:
     rate = Fraction(30000, 1001)
     shot = make_shot(
