@@ -33,19 +33,34 @@ def redub(job: JobView, manager: Manager) -> dict[str, Any]:
 
 
 def matte(job: JobView, manager: Manager) -> dict[str, Any]:
-    """`{"verb": "matte", "take": FOLDER, "settings": {…}, "strokes": FILE, "override": MATTE}`: as `julnet matte`."""
+    """`{"verb": "matte", "take": FOLDER, "settings": {…}, "strokes": FILE, …}`: what `julnet matte` does."""
     from julnet_plugin.pipeline.readback import ReadBack
     from julnet_plugin.recomp import rederive_matte
 
     settings = _object(job, "settings") if "settings" in job.values else {}
     strokes = _path(job, "strokes") if "strokes" in job.values else None
-    back = None
-    if "override" in job.values:
-        start = job.values.get("override_start")
-        if start is not None and (not isinstance(start, int) or isinstance(start, bool)):
+    given = job.values
+    read_back = None
+    if given.get("override") is not None:
+        start, channel = given.get("override_start"), given.get("override_channel")
+        if not isinstance(start, int | None) or isinstance(start, bool):
             raise SettingsError(f"override_start is {start!r}, but a plate frame is needed", key="override_start")
-        back = ReadBack(path=_path(job, "override"), start=start)
-    take = rederive_matte(_path(job, "take"), settings, job.progress, strokes, manager, read_back=back)
+        if not isinstance(channel, str | None):
+            raise SettingsError(f"override_channel is {channel!r}, but a name is needed", key="override_channel")
+        read_back = ReadBack(path=_path(job, "override"), start=start, channel=channel)
+    deliver = given.get("deliver", [])
+    if not isinstance(deliver, list):
+        raise SettingsError(f"deliver is {deliver!r}, but a list of names is needed", key="deliver")
+    take = rederive_matte(
+        _path(job, "take"),
+        settings,
+        job.progress,
+        strokes,
+        manager,
+        deliver=[str(name) for name in deliver],
+        read_back=read_back,
+        drop_override=given.get("clear_override") is True,
+    )
     return take_values(take)
 
 

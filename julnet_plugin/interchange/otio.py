@@ -127,6 +127,6 @@ class _Shot:
         label = self.plate.get("start_timecode")
         if label is None:
             return int(self.start)
-        import opentimelineio as otio
+        from julnet_plugin.media.timecode import parse_timecode  # OTIO's own refuses rates that are nobody's standard
 
-        return int(otio.opentime.from_timecode(label, float(self.rate)).value)
+        return parse_timecode(label, self.rate).frame

@@ -164,6 +164,7 @@ def _grey(frame: av.VideoFrame, channel: str | None, path: Path) -> Float32:
         return _from_rgb(frame, channel, path)
     if name.startswith("ya"):
         return _from_rgb(frame, channel, path)
+    name = f"{name[:-2]}le" if name.endswith("be") else name  # `plane` reads little-endian
     flat = frame if frame.format.name == name else frame.reformat(format=name)
     if "yuva" in name:
         alpha = _scaled(plane(flat, 3), flat.format.components[3].bits)

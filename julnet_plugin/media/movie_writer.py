@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError
@@ -229,6 +230,8 @@ class DubPictures:
 
     def __init__(self, kind: MovieKind, info: MediaInfo) -> None:
         self._info = info
+        #: Of its own: a frame's own converter hangs when two movies convert the frame at once.
+        self._converter = VideoReformatter()
         self._native = _is_yuv(info)
         self.colour = _movie_tags(kind, info)
         matrix = info.colour.matrix if self._native else self.colour.matrix
@@ -266,13 +269,16 @@ class DubPictures:
                 plane(copy, index)[:] = plane(source, index)
             return copy
         matrix = _SWS_MATRIX.get(target.matrix, number_of(MATRICES, target.matrix))
-        return source.reformat(
+        converted = self._converter.reformat(
+            source,
             format=target.pixel_format,
             src_colorspace=matrix,
             dst_colorspace=matrix,
             src_color_range=number_of(RANGES, self._info.colour.range),
             dst_color_range=2 if target.full_range else 1,
         )
+        assert converted is not None
+        return converted
 
     def _encoded(self, frame: PlateFrame) -> av.VideoFrame:
         picture = av.VideoFrame(self._info.width, self._info.height, self.encoding.pixel_format)

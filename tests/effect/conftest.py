@@ -134,3 +134,25 @@ def contents() -> Callable[[Path], dict[str, str]]:
         }
 
     return read
+
+
+@pytest.fixture(scope="session")
+def held_take(render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path_factory: Any) -> Take:
+    """Three frames from the middle of a plate with timecode, every form of matte; the second holds the plate."""
+    plate = write_plate(portrait[:12], rate=Fraction(24000, 1001), timecode="01:00:00:00")
+    settings = {
+        "render.chunk_frames": 7,
+        "render.threads": 1,
+        "matte.low_cv": 100.0,
+        "matte.high_cv": 255.0,
+        "drive.ranges": [{"start": 5, "stop": 6, "mode": "hold_plate"}],
+    }
+    mattes = ("matte-exr", "matte-png", "matte-tiff", "matte-prores4444", "matte-luma", "crop-exr")
+    return render(
+        tmp_path_factory.mktemp("held") / "take",
+        plate=plate,
+        in_point="4",
+        out_point="7",
+        deliver=("prores", "png", "exr", *mattes),
+        settings=settings,
+    )

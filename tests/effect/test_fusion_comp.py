@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 
 from julnet_plugin.interchange.comp import CompSpec, Footage
 from julnet_plugin.interchange.fusion import BESIDE, fusion_comp
+from julnet_plugin.media.reader import open_plate
+from julnet_plugin.types import Take
 
 Image = dict[str, np.ndarray]  #: (H, W) of Red, Green, Blue, Alpha
 Load = Callable[[str, int], Image]  #: file and frame in it -> channels by the file's own names
@@ -236,3 +239,30 @@ def test_the_composition_lasts_as_long_as_the_take() -> None:
     assert comp["RenderRange"].items == comp["GlobalRange"].items == [1010, 1013]
     frame = comp["Prefs"]["Comp"]["FrameFormat"]
     assert (frame["Width"], frame["Height"], frame["Rate"]) == (8, 6, 25)
+
+
+def test_the_composition_beside_a_take_rebuilds_its_comp(held_take: Take) -> None:
+    import OpenEXR
+
+    with open_plate(Path(held_take.manifest["inputs"]["plate"]["path"])) as plate:
+        frames = {frame.index: frame.rgb / 255 for frame in plate.frames()}
+
+    def load(file: str, position: int) -> Image:
+        if file.endswith(".mov"):
+            rgb = frames[position]
+            return {"R": rgb[..., 0], "G": rgb[..., 1], "B": rgb[..., 2], "A": np.ones((240, 320))}
+        image = {}
+        with OpenEXR.File(file, separate_channels=True) as exr:
+            (x0, y0), (x1, y1) = exr.header()["dataWindow"]
+            for name, channel in exr.channels().items():
+                image[name] = np.zeros((240, 320))
+                image[name][y0 : y1 + 1, x0 : x1 + 1] = channel.pixels
+        return image
+
+    text = (held_take.path / "comp.comp").read_text("utf-8")
+    fusion = Fusion(text, load, str(held_take.path), unpainted)
+    with open_plate(held_take.path / "png" / "dub.######.png") as dub:
+        for number, wanted in zip((4, 5, 6), dub.frames(), strict=True):
+            comp = fusion.image("Comp", number)
+            picture = np.stack([comp[name] for name in PLANES[:3]], axis=-1) * 255
+            assert np.abs(picture - wanted.rgb).max() < 1, "half a code value of rounding, and half floats"

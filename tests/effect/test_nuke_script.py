@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pytest
 
 from julnet_plugin.interchange.comp import CompSpec, Footage, comp_of
 from julnet_plugin.interchange.nuke import BESIDE, nuke_script
+from julnet_plugin.media.reader import open_plate
+from julnet_plugin.types import Take
 
 Image = dict[str, np.ndarray]  #: (H, W) by channel, "rgba.red" …
 Load = Callable[[str, int], Image]  #: file name with its number in it, frame in the file (movies) -> channels
@@ -278,3 +281,33 @@ def test_project_settings_fit_the_plate_and_can_be_left_out() -> None:
 
 def test_a_take_without_layers_has_no_comp() -> None:
     assert comp_of({"files": {"prores": "dub.mov"}, "plate": {}}, "take") is None
+
+
+def test_the_script_beside_a_take_rebuilds_its_comp(held_take: Take) -> None:
+    import OpenEXR
+
+    nodes = parse((held_take.path / "comp.nk").read_text("utf-8"))
+    with open_plate(Path(held_take.manifest["inputs"]["plate"]["path"])) as plate:
+        frames = {frame.index: frame.rgb / 255 for frame in plate.frames()}
+
+    def load(file: str, number: int) -> Image:
+        if file.endswith(".mov"):
+            return {name: frames[number - 1][..., k] for k, name in enumerate(RGBA[:3])}
+        image = {}
+        with OpenEXR.File(file, separate_channels=True) as exr:
+            (x0, y0), (x1, y1) = exr.header()["dataWindow"]
+            for name, channel in exr.channels().items():
+                layer, _, last = name.rpartition(".")
+                known = {"R": "red", "G": "green", "B": "blue", "A": "alpha"}
+                whole = np.zeros((240, 320))
+                whole[y0 : y1 + 1, x0 : x1 + 1] = channel.pixels
+                image[f"{layer or 'rgba'}.{known.get(last, last)}"] = whole
+        return image
+
+    with open_plate(held_take.path / "png" / "dub.######.png") as dub:
+        for number, wanted in zip((4, 5, 6), dub.frames(), strict=True):
+            comp = evaluate(nodes["Comp"], number, load, str(held_take.path), unpainted)
+            picture = np.stack([comp[name] for name in RGBA[:3]], axis=-1) * 255
+            assert np.abs(picture - wanted.rgb).max() < 1, "half a code value of rounding, and half floats"
+            untouched = load(f"{held_take.path}/exr/layers.{number:06d}.exr", 0)["rgba.alpha"] == 0
+            assert np.array_equal(picture[untouched], frames[number][untouched] * 255)
