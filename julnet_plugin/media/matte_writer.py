@@ -34,7 +34,7 @@ def _luma_format(info: MediaInfo) -> str:
 LUMA = MovieKind(
     name="matte-luma",
     encoder="libx264",
-    options={"crf": "4", "preset": "veryfast", "bf": "0"},
+    options={"crf": "1", "preset": "veryfast", "bf": "0"},
     pixel_format=_luma_format,
     threads=4,
 )

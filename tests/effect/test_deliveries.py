@@ -47,7 +47,7 @@ def test_every_form_of_the_matte_shows_the_same_one(held_take: Take) -> None:
             codes = cv2.imread(str(folder / f"matte/{kind}/matte.{number}.{suffix}"), cv2.IMREAD_UNCHANGED)
             assert (codes.dtype, codes.ndim) == (np.uint16, 2)
             assert np.abs(codes - matte.astype(np.float64) * 65535).max() <= 0.51
-        assert np.abs(grey.rgb[..., 0] / 255 - matte).max() < 5 / 255
+        assert np.abs(grey.rgb[..., 0] / 255 - matte).max() < 5 / 255, "less than a read-back forgives"
         native = picture.native
         assert native is not None
         a = native.to_ndarray(format="rgba64le")[..., 3] / 65535
