@@ -1,6 +1,6 @@
 """Training throughput at a 256-pixel mouth: our loop beside a plain reading of DINet's, in one run.
 
-    python -m benchmarks.training --steps 3 -o training.json
+    python -m benchmarks training --steps 3
 
 Both train the same network on the same pictures with the same losses. What differs is the loop: ours encodes the
 references once for the targets that share them, decodes the mouth alone, looks at the lips with the perceptual network,
@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -25,6 +23,7 @@ import numpy as np
 import torch
 from skimage import data
 
+from benchmarks.record import Measured, report
 from julnet_plugin.face.crop import mean_face
 from julnet_plugin.manager import make_manager
 from julnet_plugin.model.engine import choose_device, fast_precision
@@ -215,35 +214,32 @@ def run(steps: int, batch: int, width: int, mouth: int, dataset: Path | None, de
     return rows
 
 
-def table(rows: Sequence[Throughput]) -> str:
-    """For people."""
+def measured(rows: Sequence[Throughput]) -> list[Measured]:
+    """For the table and the JSON."""
     base = next(row for row in rows if row.loop != "ours")
-    lines = [f"{'network':<9}{'loop':<10}{'samples/s':>10}{'waiting':>9}{'against DINet':>15}"]
+    found = []
     for row in rows:
-        times = row.samples_per_s / base.samples_per_s
-        waiting = f"{100 * row.waiting_for_data:.1f}%"
-        lines.append(f"{row.network:<9}{row.loop:<10}{row.samples_per_s:>10.3f}{waiting:>9}{times:>14.2f}x")
-    return "\n".join(lines)
+        name = f"{row.network}, {row.loop} loop"
+        times = f"{row.samples_per_s / base.samples_per_s:.2f}x DINet's"
+        found.append(Measured(name, row.samples_per_s, "samples/s", times))
+        found.append(Measured(f"{name}, waiting for data", 100 * row.waiting_for_data, "%"))
+    return found
 
 
-def main(words: Sequence[str] | None = None, say: Callable[[str], None] = print) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, write the JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks training", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--steps", type=int, default=3, help="steps that are counted, after one that is not")
     parser.add_argument("--batch", type=int, default=2, help="samples of a step")
     parser.add_argument("--width", type=int, default=64, help="of the paper's network; its own is 64")
     parser.add_argument("--mouth", type=int, default=256, help="side of the mouth square in pixels")
     parser.add_argument("--data", type=Path, help="prepared footage at full size")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("-o", "--output", type=Path)
-    args = parser.parse_args(words)
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder of the JSON")
+    args = parser.parse_args(arguments)
     rows = run(args.steps, args.batch, args.width, args.mouth, args.data, args.device)
-    say(table(rows))
-    if args.output is not None:
-        machine = {"machine": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
-        found = {"torch": torch.__version__, "device": str(choose_device(args.device)), **machine}
-        values = {"benchmark": "training", "mouth_px": args.mouth, **found, "rows": [asdict(row) for row in rows]}
-        args.output.write_text(json.dumps(values, indent=1) + "\n", "utf-8")
+    settings = {"steps": args.steps, "batch": args.batch, "width": args.width, "mouth_px": args.mouth}
+    report("training", measured(rows), args.output, settings | {"device": str(choose_device(args.device))})
     return 0
 
 

@@ -24,7 +24,7 @@ from trainer.config import DataSettings
 from trainer.dataset import Clip, DatasetError, decode_crop
 
 _RATE = 25.0  #: pictures a second of targets in a row
-_OFF_S, _TRIES = 0.03, 8  #: how far one may be from its moment, and how often another start is tried
+_OFF_S, _TRIES = 0.021, 8  #: how far one may be from its moment, and how often another start is tried
 MIN_FRAMES = 20  #: a clip with fewer is passed over: its references would be its targets
 
 
@@ -245,7 +245,7 @@ def _in_row(times_s: NDArray[np.float64], count: int, rng: np.random.Generator) 
     for _ in range(_TRIES):
         wanted = times_s[starts[rng.integers(len(starts))] if len(starts) else 0] + np.arange(count) / _RATE
         near = np.abs(times_s[None] - wanted[:, None]).argmin(axis=1)
-        if np.abs(times_s[near] - wanted).max() < _OFF_S:  # no gap in between
+        if np.abs(times_s[near] - wanted).max() < _OFF_S and len(set(near)) == count:  # no gap in between
             break
     return np.asarray(near, np.int64)
 

@@ -12,28 +12,16 @@ pytestmark = pytest.mark.usefixtures("no_weights")
 
 
 def test_both_loops_are_measured_on_the_same_network_and_written_down(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(training, "_WARM_UP", 0)
-    said: list[str] = []
     before = step_room.lip_box
-    words = [
-        "--steps",
-        "1",
-        "--batch",
-        "1",
-        "--width",
-        "4",
-        "--mouth",
-        "128",
-        "--device",
-        "cpu",
-        "-o",
-        str(tmp_path / "t.json"),
-    ]
-    assert training.main(words, said.append) == 0
-    rows = json.loads((tmp_path / "t.json").read_text())["rows"]
-    assert [(row["network"], row["loop"]) for row in rows] == [("paper", "ours"), ("paper", "DINet's"), ("rt", "ours")]
-    assert all(row["samples_per_s"] > 0 and 0 <= row["waiting_for_data"] < 1 for row in rows)
-    assert "against DINet" in said[0]
+    words = ["--steps", "1", "--batch", "1", "--width", "4", "--mouth", "128", "--device", "cpu"]
+    assert training.main([*words, "--output", str(tmp_path)]) == 0
+    found = {row["name"]: row for row in json.loads((tmp_path / "training.json").read_text())["measured"]}
+    for name in ("paper, ours loop", "paper, DINet's loop", "rt, ours loop"):
+        assert found[name]["value"] > 0
+        assert 0 <= found[f"{name}, waiting for data"]["value"] < 100
+    assert found["paper, DINet's loop"]["note"] == "1.00x DINet's"
+    assert "samples/s" in capsys.readouterr().out
     assert step_room.lip_box is before
