@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from julnet_plugin.errors import InputError
@@ -28,6 +29,9 @@ class Hosts:
         parser.add_argument("action", choices=ACTIONS, help="what to do")
         parser.add_argument("host", nargs="*", metavar="HOST", help="which hosts; all of them unless said")
         parser.add_argument("--dry-run", action="store_true", help="say which files it would be, and change nothing")
+        parser.add_argument(
+            "--zip", type=Path, metavar="FILE", help="write the client as a zip (Blender), install nothing"
+        )
 
     def run(self, args: argparse.Namespace) -> int:
         """Do it for every host that was named."""
@@ -35,6 +39,8 @@ class Hosts:
         if args.action in ("install", "uninstall") and not args.host:
             raise InputError(f"julnet hosts {args.action} needs a host: name some of {', '.join(known)}")
         chosen = {name: _host(name, known) for name in args.host or known}
+        if args.zip is not None:
+            return _zip(args, chosen)
         if args.action == "list":
             lines = {name: host.check() for name, host in chosen.items()}
             args.console.result({"hosts": lines}, "\n".join(f"{name:<10}{line}" for name, line in lines.items()))
@@ -42,6 +48,17 @@ class Hosts:
         if args.action == "doctor":
             return _doctor(args, chosen)
         return _change(args, chosen)
+
+
+def _zip(args: argparse.Namespace, chosen: Mapping[str, HostEntry]) -> int:
+    """Write a client as a zip for the host's own installer."""
+    (name, host), *others = chosen.items()
+    write_zip = getattr(host, "write_zip", None)
+    if args.action != "install" or others or write_zip is None:
+        raise InputError("--zip goes with one host that installs from a zip: julnet hosts install blender --zip FILE")
+    path = str(write_zip(args.zip))
+    args.console.result({"zip": path}, f"{name}: wrote {path}")
+    return 0
 
 
 def _change(args: argparse.Namespace, chosen: Mapping[str, HostEntry]) -> int:

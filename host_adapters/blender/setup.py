@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
-from host_adapters.blender.package import files
-from host_adapters.install import InstallableHost, Machine, Part, first_there
+from host_adapters.blender.package import files, write_zip
+from host_adapters.install import InstallableHost, InstallError, Machine, Part, first_there
 
 OLDEST, NEWEST = (4, 2), (4, 5)
 _FOLDER = ("extensions", "user_default", "julnet")
@@ -48,4 +49,20 @@ def _versions(folder: Path) -> list[Path]:
     return [path for path, match in numbered if match and OLDEST <= (int(match[1]), int(match[2])) <= NEWEST]
 
 
-HOST = InstallableHost("blender", "Blender", parts, application)
+@dataclass
+class BlenderHost(InstallableHost):
+    """Blender, which also installs extensions from a zip, on any machine."""
+
+    def write_zip(self, path: Path) -> Path:
+        """Write the extension for Edit ▸ Preferences ▸ Get Extensions ▸ Install from Disk.
+
+        Raises:
+            InstallError: it cannot be written.
+        """
+        try:
+            return write_zip(path)
+        except OSError as exc:
+            raise InstallError(f"{path} cannot be written ({exc.strerror}): choose another place") from exc
+
+
+HOST = BlenderHost("blender", "Blender", parts, application)

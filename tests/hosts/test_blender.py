@@ -20,6 +20,7 @@ from bench_blender import BlenderBench, blender, missing
 
 from host_adapters.blender.headless import find_blender
 from host_adapters.blender.package import files, write_zip
+from julnet_plugin.cli import main
 
 SUPPORT = Path(__file__).parent / "support"
 needs_blender = pytest.mark.skipif(bool(missing()), reason=missing() or "here")
@@ -119,10 +120,27 @@ def test_the_zip_is_the_same_every_time_and_stands_alone(tmp_path: Path) -> None
                 assert module in (known if node.level else sys.stdlib_module_names), (name, node.module)
 
 
+def test_the_zip_is_written_by_the_command_and_only_for_a_host_that_takes_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["hosts", "install", "blender", "--zip", str(tmp_path / "j.zip")]) == 0
+    assert zipfile.is_zipfile(tmp_path / "j.zip")
+    assert main(["hosts", "install", "nuke", "--zip", str(tmp_path / "n.zip")]) == 2
+    assert main(["hosts", "install", "blender", "--zip", str(tmp_path / "no" / "j.zip")]) == 2
+    assert "choose another place" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["j.zip"]
+
+
 @needs_blender
+@pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize(("own", "timeline"), [(Fraction(25), Fraction(24)), (Fraction(24000, 1001), Fraction(24))])
 def test_a_clip_that_keeps_its_own_rate_gets_a_take_that_shows_the_same_frames(
-    tmp_path: Path, make_shot: Callable[..., Shot], make_take: Callable[..., Any], own: Fraction, timeline: Fraction
+    tmp_path: Path,
+    make_shot: Callable[..., Shot],
+    make_take: Callable[..., Any],
+    own: Fraction,
+    timeline: Fraction,
+    first: int,
 ) -> None:
     shot = make_shot(rate=own)
     bench = BlenderBench(tmp_path / "project")
@@ -131,7 +149,7 @@ def test_a_clip_that_keeps_its_own_rate_gets_a_take_that_shows_the_same_frames(
     blender().ask("add_clip", str(shot.plate), 1, 10, [12, 22], True)
     (clip,) = session.list_clips()
     before = pictures_of(session.render(clip.record, str(tmp_path / "before"))).astype(int)
-    session.place_take(clip, make_take(shot))
+    session.place_take(clip, make_take(shot, start=first))
     after = pictures_of(session.render(clip.record, str(tmp_path / "after"))).astype(int)
     assert np.abs(before + after - 255).max() == 0  # the take is the plate's negative, frame for frame
 
