@@ -104,7 +104,7 @@ class BlenderSession(HostSession):
         channel = st.free_channel(scene, max([original.channel, *taken]), clip.record)
         first = clip.record.start.index - clip.source.start.index + take.frames.start.index
         if not straight:
-            first = original.frame_start + float(take.frames.start.index * clip.record_rate / clip.source_rate)
+            first = st.adapted_start(round(original.frame_start), take.frames.start.index, clip)
         strip = st.add_pictures(scene, f"{clip.name} {take.name}", files, channel, first, adapted=not straight)
         st.trim(strip, clip.record)
         st.copy_look(original, strip)
@@ -148,7 +148,7 @@ class BlenderSession(HostSession):
         if held is not None:
             _remove(scene, held)
             strip = self._take(take.id)
-        laid = st.add_pictures(scene, f"{take.name} matte", files, channel, strip.frame_start)
+        laid = st.add_pictures(scene, f"{take.name} matte", files, channel, round(strip.frame_start))
         st.trim(laid, record)
         st.copy_place(strip, laid)
         laid.mute, laid.color_tag = True, "COLOR_08"

@@ -102,7 +102,7 @@ def plays_frame_for_frame(strip: Any, media: int) -> bool:
 
 
 def add_pictures(
-    scene: Any, name: str, files: Sequence[str], channel: int, frame: float, *, adapted: bool = False
+    scene: Any, name: str, files: Sequence[str], channel: int, frame: int, *, adapted: bool = False
 ) -> Any:
     """A strip that shows a movie, or the files of a sequence, from a frame of the timeline on.
 
@@ -121,12 +121,12 @@ def add_pictures(
     try:
         if files[0].lower().endswith((".mov", ".mp4", ".mkv", ".avi", ".webm", ".m4v", ".mxf")):
             strip = (
-                _add_adapted(scene, files[0], channel, math.floor(frame))
+                _add_adapted(scene, files[0], channel, frame)
                 if adapted
-                else strips.new_movie(name, files[0], channel, math.floor(frame))
+                else strips.new_movie(name, files[0], channel, frame)
             )
         else:
-            strip = strips.new_image(name, files[0], channel, math.floor(frame))
+            strip = strips.new_image(name, files[0], channel, frame)
             for file in files[1:]:
                 strip.elements.append(os.path.basename(file))
     except RuntimeError as exc:
@@ -136,9 +136,27 @@ def add_pictures(
     strip.name = name
     if strip.channel != channel:
         strip.channel = channel
-    if frame != math.floor(frame):
-        strip.frame_start = frame
     return strip
+
+
+def adapted_start(start: int, first: int, clip: ClipRef) -> int:
+    """Where a take must begin so that it shows the clip's frames, when both keep their own rate.
+
+    Blender begins strips at whole frames of the timeline, so the two may step at different frames; the least off wins.
+
+    Args:
+        start: where the clip's medium begins, trimmed or not.
+        first: plate frame of the take's first picture.
+        clip: the clip.
+    """
+    step = clip.source_rate / clip.record_rate
+
+    def missed(begin: int) -> int:
+        frames = (frame.index for frame in clip.record)
+        return sum(abs(math.floor((t - start) * step) - math.floor((t - begin) * step) - first) for t in frames)
+
+    near = start + round(first / step)
+    return min((near, near - 1, near + 1), key=missed)
 
 
 def trim(strip: Any, record: RecordRange) -> None:
