@@ -64,6 +64,7 @@ class ResolveSession(HostSession):
     def __init__(self, resolve: Any) -> None:
         self._resolve = resolve
         self._undo: list[Callable[[], None]] = []
+        self._appended: list[str] = []  #: ids of items on tracks of our own: Resolve may lose such a one when it saves
         project = _current_project(resolve)
         timeline = project.GetCurrentTimeline() if project else None
         if not timeline:
@@ -235,6 +236,12 @@ class ResolveSession(HostSession):
             raise HostRefused("the project has no name yet: save it once in Resolve and try again")
         if not manager.SaveProject():
             raise HostRefused(f"Resolve did not save the project {name}: save it by hand")
+        there = {item.GetUniqueId() for item in self._items()}
+        if not there.issuperset(self._appended):
+            self._appended = [item_id for item_id in self._appended if item_id in there]
+            raise HostRefused(
+                f"Resolve dropped a take from the track {BIN} while saving: place it again from its folder"
+            )
 
     def _project(self) -> Any:
         project = _current_project(self._resolve)
@@ -375,10 +382,12 @@ class ResolveSession(HostSession):
                 f"Resolve took the take {take.name} neither as a take nor on a track: unlock the timeline and try again"
             )
         item_id = placed[0].GetUniqueId()
+        self._appended.append(item_id)
         self._undo.append(lambda: self._remove_above(item_id))
         return _ref(f"track:{item_id}", clip, take.folder, active=True)
 
     def _remove_above(self, item_id: str) -> None:
+        self._appended = [other for other in self._appended if other != item_id]
         timeline, item = self._timeline(), self._item(item_id)
         index = whole(item.GetTrackTypeAndIndex()[1])
         if timeline.GetTrackName("video", index) == BIN and len(timeline.GetItemListInTrack("video", index) or []) == 1:

@@ -231,6 +231,19 @@ def test_saving_a_project_without_a_name_would_hang_and_is_refused(bench: Resolv
         session.save()
 
 
+def test_a_take_on_a_track_that_resolve_loses_while_saving_is_said(
+    bench: ResolveBench, shot: Any, make_take: MakeTake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = bench.open(shot)
+    bench.app.takes_allowed = False
+    session.place_take(session.selection()[0], make_take(shot))
+    session.save()
+    monkeypatch.setattr(App, "save", lambda app: app.open.timelines[0].tracks[-1].items.clear())
+    with pytest.raises(HostRefused, match="dropped a take"):
+        session.save()
+    session.save()
+
+
 def test_titles_and_generators_are_no_clips(bench: ResolveBench, shot: Any) -> None:
     session = bench.open(shot)
     track = bench.app.open.timelines[0].tracks[0]  # type: ignore[union-attr]
