@@ -68,6 +68,14 @@ class Docks:
             if any(other.tab_with == spec.name for other in self._specs):
                 self.docks[spec.name].raise_()
 
+        self._share_heights()
+
+    def _share_heights(self) -> None:
+        """The tools get two thirds of the right side, the list of stretches the rest."""
+        pair = [self.docks[name] for name in ("redub", "review") if name in self.docks]
+        if len(pair) == 2:
+            self._window.resizeDocks(pair, [640, 260], Qt.Orientation.Vertical)
+
     def add_to(self, menu: QMenu) -> None:
         """An entry for every panel."""
         for spec in self._specs:

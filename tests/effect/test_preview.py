@@ -1,0 +1,56 @@
+"""One frame of a re-dub: what is asked for, and what is remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from julnet_plugin.errors import InputError, MediaError
+from julnet_plugin.preview import BLOCK, Previews, _inside, block_around, write_picture
+from julnet_plugin.types import FrameRange
+
+np = pytest.importorskip("numpy")
+
+
+def test_near_frames_share_a_stretch_and_every_stretch_holds_its_frame() -> None:
+    wanted = FrameRange(start=10, stop=400)
+    blocks = {frame: block_around(frame, wanted, 500) for frame in range(10, 400)}
+    for frame, block in blocks.items():
+        assert frame in block
+        assert wanted.start <= block.start < block.stop <= wanted.stop
+        assert len(block) <= BLOCK
+    assert len({(block.start, block.stop) for block in blocks.values()}) < 2 * 390 / BLOCK + 2
+    assert blocks[200] == blocks[201]
+
+
+def test_a_frame_outside_the_range_is_refused_in_one_sentence() -> None:
+    with pytest.raises(InputError, match="frame 3 would not be re-dubbed: the range is 10 to 19"):
+        block_around(3, FrameRange(start=10, stop=20), 30)
+
+
+def test_references_outside_the_stretch_are_left_out() -> None:
+    block = FrameRange(start=10, stop=20)
+    assert _inside("auto", block) == "auto"
+    assert _inside("3, 12,19,20", block) == "12,19"
+    assert _inside("3,40", block) == "auto"
+
+
+def test_what_was_made_is_made_once_and_little_is_kept(tmp_path: Path) -> None:
+    previews = Previews(manager=None, folder=tmp_path / "kept")  # type: ignore[arg-type]
+    made: list[int] = []
+    for key in (1, 2, 1, 3, 4, 1, 2):
+        assert previews._keep("kind", key, lambda key=key: made.append(key) or key) == key  # type: ignore[misc]
+    assert made == [1, 2, 3, 4, 2]  # 2 was used longest ago when 4 came
+    (tmp_path / "kept").mkdir()
+    previews.close()
+    assert not (tmp_path / "kept").exists()
+
+
+def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (6, 5, 3)).astype(np.uint8)
+    write_picture(tmp_path / "frame.png", picture)
+    cv2 = pytest.importorskip("cv2")
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "frame.png"))[..., ::-1], picture)
+    with pytest.raises(MediaError, match="cannot write"):
+        write_picture(tmp_path / "missing" / "frame.png", picture)
