@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ class Part:
 
 
 def parts_of_timeline(timeline: Timeline, folder: Path | None) -> tuple[Part, ...]:
-    """What a timeline sounds like. Sound that is linked to a re-dubbed picture is the shown take's."""
+    """What a timeline sounds like. Sound that is linked to a re-dubbed picture is the shown take's.
+
+    Where the take's own line lies on a track at the same time, the line is heard there and not a second time.
+    """
     takes = {
         clip.link: clip
         for track in timeline.tracks
@@ -43,19 +47,44 @@ def parts_of_timeline(timeline: Timeline, folder: Path | None) -> tuple[Part, ..
         for clip in track.clips
         if clip.take is not None and clip.link is not None
     }
+    heard = [clip for _, clip in scene.heard_clips(timeline)]
     parts: list[Part] = []
-    for _, clip in scene.heard_clips(timeline):
-        parts += _clip_parts(clip, takes.get(clip.link) if clip.link else None, timeline, folder)
+    for clip in heard:
+        parts += _clip_parts(clip, takes.get(clip.link) if clip.link else None, heard, timeline, folder)
     linked = {clip.link for track in timeline.tracks if track.kind == "audio" for clip in track.clips if clip.link}
     for track in timeline.tracks:  # a re-dubbed picture without sound of its own speaks all the same
         if track.kind == "video" and not track.hidden:
             for clip in track.clips:
-                if clip.take is not None and clip.enabled and clip.link not in linked:
+                alone = clip.take is not None and clip.enabled and clip.link not in linked
+                if alone and not _line_is_laid(clip, heard, folder):
                     parts += _take_parts(clip, clip, timeline, folder)
     return tuple(parts)
 
 
-def _clip_parts(clip: Clip, picture: Clip | None, timeline: Timeline, folder: Path | None) -> list[Part]:
+def _line_is_laid(picture: Clip, heard: list[Clip], folder: Path | None) -> bool:
+    """Whether the line that a shown take was made from lies on a track under it."""
+    assert picture.take is not None
+    line = _line_of(absolute_path(picture.take.folder, folder))
+    return line is not None and any(
+        absolute_path(clip.media.path, folder) == line
+        and clip.record_in < picture.record_out
+        and clip.record_out > picture.record_in
+        for clip in heard
+    )
+
+
+def _line_of(take: Path) -> Path | None:
+    """The recording that a take was made from."""
+    try:
+        manifest = json.loads((take / "take.json").read_text("utf-8"))
+        return Path(manifest["inputs"]["dub"]["path"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _clip_parts(
+    clip: Clip, picture: Clip | None, heard: list[Clip], timeline: Timeline, folder: Path | None
+) -> list[Part]:
     rate = timeline.rate
     whole = Part(
         absolute_path(clip.media.path, folder),
@@ -70,12 +99,12 @@ def _clip_parts(clip: Clip, picture: Clip | None, timeline: Timeline, folder: Pa
         return [whole]
     dub = dubbed[0]
     before, after = dub.at_s - whole.at_s, whole.at_s + whole.length_s - dub.at_s - dub.length_s
-    rest = []
+    rest = [] if _line_is_laid(picture, heard, folder) else dubbed
     if before > 1e-6:
         rest.append(Part(whole.path, whole.at_s, whole.from_s, before))
     if after > 1e-6:
         rest.append(Part(whole.path, dub.at_s + dub.length_s, whole.from_s + whole.length_s - after, after))
-    return [*dubbed, *rest]
+    return rest
 
 
 def _take_parts(clip: Clip, picture: Clip, timeline: Timeline, folder: Path | None) -> list[Part]:

@@ -220,6 +220,11 @@ class Projects(QObject):
         )
         self._check_missing(project)
 
+    @property
+    def autosaved(self) -> bool:
+        """Whether every edit is on disk."""
+        return self._saver.idle
+
     def _wait_for_autosave(self) -> None:
         deadline = time.monotonic() + 10
         while not self._saver.idle and time.monotonic() < deadline:

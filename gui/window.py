@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QMainWindow,
+    QSizePolicy,
     QSlider,
     QToolButton,
     QVBoxLayout,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from julnet_plugin.types import MediaInfo
 
 WELCOME = "Import media with Ctrl+I, or drop them here"
+_SAID_MS = 30_000
 _LAYOUT = 1  #: raised when docks are renamed: older layouts are then not restored
 _MENUS = ("&File", "&Edit", "&Clip", "&Sequence", "&Playhead", "&Re-dub", "&Matte", "&View", "&Window", "&Help")
 
@@ -564,6 +566,9 @@ class Window(QMainWindow):
         below.addWidget(self.timecode)
         below.addWidget(Transport(self))
         below.addSpacing(8)
+        self._shown.setSizePolicy(
+            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        )  # it may not widen the window
         below.addWidget(self._shown, 1)
         for name in ("toggle_dub", "toggle_wipe", "toggle_overlay"):
             button = QToolButton()

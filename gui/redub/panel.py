@@ -256,7 +256,7 @@ class RedubPanel(QWidget):
         self.quality.setCurrentIndex(1)
         self._name_fields()
         form = QFormLayout(verticalSpacing=7, horizontalSpacing=10)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow("Dub", self.dub)
         form.addRow("", row(*self._dub_buttons()))
         earlier = _small("◀", "One frame earlier", lambda: self.nudge(-1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -22,10 +23,12 @@ from gui.entry import parse_position
 from gui.mixer import RATE_HZ, Part, SoundBank, mixed, parts_of_timeline
 from gui.playback import Player
 from gui.window import Window
-from host_adapters.standalone import scene
+from host_adapters.standalone import edits, scene
 from host_adapters.standalone.project import on_timeline
+from host_adapters.standalone.timeline import Clip, MediaRef, TakeRef
 from host_adapters.worker_client import WorkerClient
 from julnet_plugin.errors import TimeRangeError
+from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -198,6 +201,27 @@ def test_parts_are_mixed_to_the_sample() -> None:
     sound = mixed(parts, bank, 40, 20)[:, 0]
     assert sound.tolist() == [1000] * 10 + [2000] * 10
     assert mixed(parts, bank, 500, 10).any() == np.False_
+
+
+def test_a_take_speaks_for_its_clip_and_its_line_is_not_heard_twice(cut: Window, tmp_path: Path) -> None:
+    take = tmp_path / "take"
+    take.mkdir()
+    (take / "dub.mov").touch()
+    line = tmp_path / "line.wav"
+    (take / "take.json").write_text(json.dumps({"inputs": {"dub": {"path": str(line)}}}))
+    first = cut.project.value.timeline.track("v1").clips[0]
+    ref = TakeRef(name="t", folder=str(take), frames=FrameRange(start=35, stop=45))
+    with_take = edits.add_take(cut.project.value.timeline, first.id, ref)
+    original = cut.project.path_of(first.media.path)
+    parts = [
+        (part.path, round(part.at_s * 25), round(part.length_s * 25)) for part in parts_of_timeline(with_take, None)
+    ]
+    assert parts == [(take / "dub.mov", 5, 10), (original, 0, 5), (original, 15, 15), (original, 30, 30)]
+    media = MediaRef(path=str(line), frame_count=20, rate=Fraction(25))
+    laid = Clip(id="line", media=media, source=media.frames, record_in=5)
+    both = parts_of_timeline(scene.overwrite(with_take, [("a2", laid)], 5), None)
+    assert [part.path for part in both].count(line) == 1
+    assert take / "dub.mov" not in [part.path for part in both]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,282 @@
+"""A new user's way through the editor, in a real window with real key and mouse events, with a picture of every step.
+
+    xvfb-run -s "-screen 0 1600x1000x24" python benchmarks/editor_journey.py FOLDER [--frames 50]
+
+Imports the demo shot and its line, cuts, re-dubs with the shipped model, walks the worst stretches, paints, compares,
+undoes everything and does it again, saves, edits on, is killed (SIGKILL), opens again with nothing lost, exports, and
+checks the movie. Pictures and `journey.json` go to FOLDER.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+KILL_ME = "ready to be killed"
+
+
+def until(done: Callable[[], Any], limit_s: float = 300) -> None:
+    """Let the window work until something is so."""
+    from PySide6.QtWidgets import QApplication
+
+    end = time.monotonic() + limit_s
+    while not done():
+        QApplication.processEvents()
+        if time.monotonic() > end:
+            raise TimeoutError(f"{done.__code__.co_firstlineno}: not within {limit_s} s")
+        time.sleep(0.005)
+
+
+class Journey:
+    """One window and what is done in it."""
+
+    def __init__(self, folder: Path) -> None:
+        from PySide6.QtCore import QSettings
+        from PySide6.QtTest import QTest
+        from PySide6.QtWidgets import QApplication
+
+        from gui import playback, theme
+        from gui.window import Window
+        from host_adapters.worker_client import WorkerClient
+
+        playback.make_output = lambda: None
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder / "settings"))
+        self.folder = folder
+        self.application = QApplication.instance() or QApplication([])
+        theme.apply(self.application)  # type: ignore[arg-type]
+        self.window = Window(WorkerClient())
+        self.window.resize(1560, 960)
+        self.window.show()
+        self.window.activateWindow()  # without a window manager nobody else does
+        QTest.qWaitForWindowActive(self.window, 10_000)
+        self.painted = False
+        self.steps: list[str] = []
+
+    def shot(self, name: str) -> None:
+        """A picture of the window."""
+        from PySide6.QtTest import QTest
+
+        QTest.qWait(400)
+        self.steps.append(name)
+        self.window.grab().save(str(self.folder / f"{len(self.steps):02d}_{name}.png"))
+        print(f"{len(self.steps):02d} {name}: {self.window.statusBar().currentMessage()}", flush=True)
+
+    def key(self, text: str) -> None:
+        """Press a key as the user does: in the window that has the focus."""
+        from PySide6.QtGui import QKeySequence
+        from PySide6.QtTest import QTest
+
+        combined = QKeySequence(text)[0]
+        QTest.keyClick(self.window, combined.key(), combined.keyboardModifiers())
+
+    def click(self, widget: Any) -> None:
+        """Click into the middle of a widget."""
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        QTest.mouseClick(widget, Qt.MouseButton.LeftButton, pos=widget.rect().center())
+
+    @property
+    def clips(self) -> int:
+        """Clips on the timeline."""
+        return sum(len(track.clips) for track in self.window.project.value.timeline.tracks)
+
+    def go(self, frames: int) -> None:
+        """Everything up to the kill."""
+        from julnet_plugin.demo import make_demo
+
+        plate, dub = make_demo(self.folder / "media", frames)
+        window = self.window
+        self.shot("first_page")
+        window.import_media([plate, dub])
+        until(lambda: len(window.project.value.media) == 2)
+        self.shot("imported")
+        self.cut(frames)
+        self.redub(dub)
+        self.review()
+        self.paint()
+        self.undo_all()
+        self.save()
+
+    def cut(self, frames: int) -> None:
+        """Lay the shot down, cut its first frames off and close up, and put the line below it."""
+        from gui import bin as media_bin
+        from gui import timeline
+
+        window, panel = self.window, media_bin.of(self.window)
+        panel.search.setText("plate")
+        panel.table.selectAll()
+        self.key("Shift+A")
+        until(lambda: self.clips == 1)
+        self.key("Home")
+        for _ in range(6):
+            self.key("Right")
+        self.key("Ctrl+K")
+        until(lambda: self.clips == 2)
+        self.key("Alt+[")
+        self.key("Home")
+        view = timeline.of(window).view
+        view.select(frozenset({window.project.value.timeline.track("v1").clips[0].id}))
+        self.key("Shift+Delete")
+        until(lambda: self.clips == 1)
+        panel.search.clear()
+        timeline.of(window).drop(["demo_line"], "a1", 0, inserted=False)
+        self.key("\\")
+        self.key("Home")
+        until(lambda: timeline.of(window).thumbnails.idle)
+        self.shot("cut")
+        assert window.project.value.timeline.track("v1").record_out == frames - 6
+
+    def redub(self, dub: Path) -> None:
+        """One press; the take comes to its clip."""
+        window = self.window
+        panel: Any = window.docks.raise_panel("redub")
+        panel.dub.setText(str(dub))
+        window.go_to(20)
+        self.click(panel.start_button)
+        until(lambda: panel.bar.isVisible() or window.session.take is not None)
+        self.shot("redubbing")
+        until(lambda: window.session.take is not None, 600)
+        until(lambda: window.shown_frame is not None and window.shown_frame.take is not None)
+        self.shot("redubbed")
+
+    def review(self) -> None:
+        """Walk the worst stretches, and compare."""
+        self.key("N")
+        self.key("U")
+        until(lambda: self.window.shown_frame == self.window.session)
+        self.shot("worst_stretch")
+        self.key("U")
+        self.key("W")
+        until(lambda: self.window.shown_frame == self.window.session)
+        self.shot("compared")
+        self.key("W")
+
+    def paint(self) -> None:
+        """A stroke on the picture where the mouth is."""
+        from PySide6.QtCore import QPoint, Qt
+        from PySide6.QtTest import QTest
+
+        window, viewer = self.window, self.window.viewer
+        window.docks.raise_panel("matte")
+        QTest.qWait(300)
+        self.key("P")
+        rect = viewer.picture_rect()
+        start = QPoint(round(rect.center().x() - 0.03 * rect.width()), round(rect.top() + 0.56 * rect.height()))
+        before = len(window.project.history.names)
+        QTest.mousePress(viewer, Qt.MouseButton.LeftButton, pos=start)
+        for step in range(1, 9):
+            QTest.mouseMove(viewer, start + QPoint(6 * step, step % 3))
+            QTest.qWait(20)
+        QTest.mouseRelease(viewer, Qt.MouseButton.LeftButton, pos=start + QPoint(48, 2))
+        QTest.qWait(300)
+        self.painted = len(window.project.history.names) > before
+        self.shot("painted")
+        self.key("P")
+
+    def undo_all(self) -> None:
+        """Back to the empty project and forth again."""
+        window = self.window
+        history, done = window.project.history, window.project.value
+        while history.undo_name is not None:
+            self.key("Ctrl+Z")
+        assert window.project.value.media == ()
+        self.shot("undone")
+        while history.redo_name is not None:
+            self.key("Ctrl+Shift+Z")
+        assert window.project.value == done
+        until(lambda: window.session.take is not None)
+        self.shot("redone")
+
+    def save(self) -> None:
+        """Save, edit on without saving, and wait to be killed."""
+        window = self.window
+        assert window.projects.save_to(self.folder / "scene.julnet")
+        self.shot("saved")
+        window.record.seek(10)
+        self.key("M")
+        self.key("Ctrl+Shift+K")
+        until(lambda: window.projects.autosaved)
+        document = window.project.value
+        facts = {
+            "clips": self.clips,
+            "markers": len(document.timeline.markers),
+            "steps": self.steps,
+            "painted": self.painted,
+        }
+        (self.folder / "before.json").write_text(json.dumps(facts))
+
+    def come_back(self) -> dict[str, Any]:
+        """After the kill: open, compare, export, check."""
+        from gui import export, timeline
+        from julnet_plugin.media.audio import audio_info
+        from julnet_plugin.media.probe import probe
+
+        before = json.loads((self.folder / "before.json").read_text())
+        self.steps = before["steps"]
+        window = self.window
+        window.open(self.folder / "scene.julnet")
+        until(lambda: "Recovered" in window.statusBar().currentMessage())
+        until(lambda: window.session.take is not None)
+        self.key("\\")
+        until(lambda: timeline.of(window).thumbnails.idle)
+        self.shot("recovered")
+        assert (self.clips, len(window.project.value.timeline.markers)) == (before["clips"], before["markers"])
+        self.key("Ctrl+E")
+        panel = export.of(window)
+        panel.path.setText(str(self.folder / "scene.mp4"))
+        self.click(panel.start_button)
+        until(lambda: "Done" in panel.said.text())
+        self.shot("exported")
+        info = probe(self.folder / "scene.mp4")
+        assert info.frame_count == window.project.value.timeline.record_out
+        assert window.projects.save()
+        window.close()
+        return {
+            "steps": self.steps, "painted": before["painted"], "frames": info.frame_count, "rate": str(info.rate),
+            "size": [info.width, info.height], "codec": info.codec, "timecode": info.start_timecode,
+            "sound": [found.codec for found in audio_info(self.folder / "scene.mp4")],
+        }  # fmt: skip
+
+
+def main() -> None:
+    """Travel, be killed, come back."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--frames", type=int, default=50, help="of the demo shot")
+    parser.add_argument("--until-kill", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.folder = options.folder.resolve()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for variable in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        os.environ[variable] = str(options.folder / variable.lower())
+    if options.until_kill:
+        Journey(options.folder).go(options.frames)
+        print(KILL_ME, flush=True)
+        time.sleep(600)
+        return
+    command = [sys.executable, __file__, str(options.folder), "--frames", str(options.frames), "--until-kill"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            print(line, end="", flush=True)
+            if line.strip() == KILL_ME:
+                child.send_signal(signal.SIGKILL)
+    if child.returncode != -signal.SIGKILL:
+        sys.exit(f"the journey ended early with code {child.returncode}")
+    print("killed")
+    facts = Journey(options.folder).come_back()
+    (options.folder / "journey.json").write_text(json.dumps(facts, indent=1))
+    print(json.dumps(facts, indent=1))
+
+
+if __name__ == "__main__":
+    main()
