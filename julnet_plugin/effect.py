@@ -14,9 +14,10 @@ from julnet_plugin.errors import InputError
 from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.document import MatteDocument, save_document
 from julnet_plugin.matte.spans import find_spans
-from julnet_plugin.pipeline.cropdata import DATA, PLAN
+from julnet_plugin.pipeline.cropdata import DATA, PLAN, write_arrays
 from julnet_plugin.pipeline.deliver import write_range
 from julnet_plugin.pipeline.dub import Dub, hear
+from julnet_plugin.pipeline.grain import GRAIN, measure_grain
 from julnet_plugin.pipeline.hashing import file_hash
 from julnet_plugin.pipeline.inputs import check_request, fingerprint
 from julnet_plugin.pipeline.lips import LipWatcher
@@ -114,6 +115,8 @@ def plan_take(
         shots.plan.save(data / PLAN)
     if not (folder.root / STROKES).exists():
         save_document(folder.root / STROKES, _document(job))
+    if not (data / GRAIN).exists():
+        write_arrays(data / GRAIN, {"levels": measure_grain(plate, shots.plan, job.frames, job.transform)})
     if not (data / REFERENCES).exists():
         cut_references(job, plate, shots.plan, choices, choose_frames(job, choices)).save(data / REFERENCES)
     return shots, References.load(data / REFERENCES)

@@ -131,7 +131,8 @@ class PatchMaker:
             drive=layers.drive,
             edits=layers.edits,
         )
-        patch = self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+        noise = self.data.noise(frame.index)
+        patch = self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index, noise)
         return None if patch is None else replace(patch, crop=_maps(layers))
 
     def _reference(self, state: DriveState) -> Float32 | None:

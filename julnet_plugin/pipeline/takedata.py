@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import TakeError
 from julnet_plugin.matte.follow import LandmarkFollower
-from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name
+from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name, read_arrays
+from julnet_plugin.pipeline.grain import GRAIN
 from julnet_plugin.pipeline.lips import LipChunk, lips_name
 from julnet_plugin.types import FrameRange
 
@@ -51,6 +52,7 @@ class TakeData:
         self._lock = threading.Lock()
         self._regions: OrderedDict[int, Float32] = OrderedDict()
         self._lips: dict[int, LipChunk] = {}
+        self._grain: Float32 | None = None
         self.follow = LandmarkFollower(self.lips)  #: painted strokes go with the lips
         if len(self.plan) != len(frames):
             raise TakeError(
@@ -97,6 +99,14 @@ class TakeData:
     def coverage(self, frame: int) -> Float32:
         """(h, w) coverage before any drive: the feathered region times the frame's weight."""
         return np.asarray(self._region(frame) * self.plan.weight[self.position(frame)], np.float32)
+
+    def noise(self, frame: int) -> Float32 | None:
+        """(2, 3) the plate's grain in the frame's shot; None where nobody measured it."""
+        if self._grain is None:
+            path = self.folder / DATA / GRAIN
+            self._grain = read_arrays(path, ("levels",))["levels"] if path.exists() else np.zeros((0, 2, 3), np.float32)
+        shot = int(self.plan.shot[self.position(frame)])
+        return self._grain[shot] if shot < len(self._grain) else None
 
     def lips(self, frame: int) -> Float32 | None:
         """(L, 2) landmarks that carry painted strokes, canonical crop pixels; None where they are not known."""
