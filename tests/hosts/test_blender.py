@@ -64,8 +64,7 @@ def _write_plate(path: Path, pictures: list[Any]) -> None:
         container.mux(stream.encode(None))
 
 
-@needs_blender
-def test_the_new_user_s_way_from_the_zip_to_takes_that_are_still_there(journey: dict[str, Any]) -> None:
+def takes_are_still_there(journey: dict[str, Any]) -> None:
     assert "serve.py" not in journey["installed"]
     assert journey["redub"].endswith("is placed")
     assert journey["takes_after_reopening"] == [[Path(journey["take"]).name, True]]
@@ -81,21 +80,18 @@ def test_the_new_user_s_way_from_the_zip_to_takes_that_are_still_there(journey: 
     assert np.array_equal(pictures_of(journey["matte"])[:, :, :half].min(axis=(1, 2, 3)), [255] * (TRIM[1] - TRIM[0]))
 
 
-@needs_blender
-def test_a_painted_matte_is_read_back_into_the_take(journey: dict[str, Any]) -> None:
+def the_painted_matte_is_in_the_take(journey: dict[str, Any]) -> None:
     assert journey["sent"][0] == "done", journey["sent"]
     assert "override" in json.loads((Path(journey["take"]) / "take.json").read_text("utf-8"))
 
 
-@needs_blender
-def test_two_renders_of_one_clip_at_once_end_as_two_takes_with_their_handles(journey: dict[str, Any]) -> None:
+def two_renders_at_once_are_two_takes_with_handles(journey: dict[str, Any]) -> None:
     assert journey["two_at_once"] == ["done", "done"]
     assert len(set(journey["two_folders"])) == 2
     assert journey["range_with_handles"] == [TRIM[0] - 2, TRIM[1] + 2]
 
 
-@needs_blender
-def test_what_goes_wrong_in_a_real_blender_is_one_sentence_and_loses_nothing(journey: dict[str, Any]) -> None:
+def what_goes_wrong_is_one_sentence_and_loses_nothing(journey: dict[str, Any]) -> None:
     state, sentence, unchanged = journey["worker_killed"]
     assert (state, unchanged) == ("failed", True)
     assert "start the job again" in sentence
@@ -103,6 +99,15 @@ def test_what_goes_wrong_in_a_real_blender_is_one_sentence_and_loses_nothing(jou
     state, sentence, _ = journey["project_closed"]
     assert (state, journey["take_on_disk"]) == ("failed", True)
     assert "is not open any more" in sentence
+
+
+@needs_blender
+def test_a_new_user_s_way_through_the_extension_and_what_goes_wrong_on_it(journey: dict[str, Any]) -> None:
+    """One test, since the way is long: a second process would go it a second time."""
+    takes_are_still_there(journey)
+    the_painted_matte_is_in_the_take(journey)
+    two_renders_at_once_are_two_takes_with_handles(journey)
+    what_goes_wrong_is_one_sentence_and_loses_nothing(journey)
 
 
 def test_the_zip_is_the_same_every_time_and_stands_alone(tmp_path: Path) -> None:
