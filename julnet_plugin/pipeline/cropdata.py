@@ -170,8 +170,9 @@ class ChunkBuilder:
         """Add one frame: (h, w, 3) display RGB in [0, 1], and two (h, w) maps."""
         peak = np.iinfo(self._image.dtype).max
         self._image[self._added] = np.rint(np.clip(image[self._part], 0, 1) * peak)
-        self._sigma[self._added] = sigma[self._part]
-        self._error[self._added] = error[self._part]
+        most = np.finfo(np.float16).max  # far beyond white: only a network that was never taught says so
+        self._sigma[self._added] = np.minimum(sigma[self._part], most)
+        self._error[self._added] = np.minimum(error[self._part], most)
         self._added += 1
 
     def finish(self) -> CropChunk:

@@ -47,7 +47,9 @@ def test_every_form_of_the_matte_shows_the_same_one(held_take: Take) -> None:
             codes = cv2.imread(str(folder / f"matte/{kind}/matte.{number}.{suffix}"), cv2.IMREAD_UNCHANGED)
             assert (codes.dtype, codes.ndim) == (np.uint16, 2)
             assert np.abs(codes - matte.astype(np.float64) * 65535).max() <= 0.51
-        assert np.abs(grey.rgb[..., 0] / 255 - matte).max() < 5 / 255, "less than a read-back forgives"
+        away = np.abs(grey.rgb[..., 0] / 255 - matte)
+        assert away.mean() < 0.5 / 255
+        assert away.max() < 10 / 255, "this matte is noise, the worst that a compressed movie can meet"
         native = picture.native
         assert native is not None
         a = native.to_ndarray(format="rgba64le")[..., 3] / 65535
@@ -98,7 +100,7 @@ def test_further_deliveries_of_a_finished_take_are_kept_up_to_date(
     made = rederive_matte(take, deliver=("matte-png", "matte-exr"))
     assert made.files["matte-png"] == "matte/png/matte.######.png"
     assert made.manifest["deliveries"] == ["png", "matte-png", "matte-exr"]
-    changed = {name for name, value in contents(take).items() if before.get(name) != value}
+    changed = {name for name, value in contents(take).items() if before.get(name) != value and "report" not in name}
     assert changed == {f"matte/{s}/matte.{n:06d}.{s}" for s in ("png", "exr") for n in range(3)} | {"take.json"}
     old = contents(take)
     rederive_matte(take, {"matte.low_cv": 100.0, "matte.high_cv": 255.0})

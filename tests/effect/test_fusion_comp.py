@@ -265,4 +265,4 @@ def test_the_composition_beside_a_take_rebuilds_its_comp(held_take: Take) -> Non
         for number, wanted in zip((4, 5, 6), dub.frames(), strict=True):
             comp = fusion.image("Comp", number)
             picture = np.stack([comp[name] for name in PLANES[:3]], axis=-1) * 255
-            assert np.abs(picture - wanted.rgb).max() < 1, "half a code value of rounding, and half floats"
+            assert np.abs(picture - wanted.rgb).max() < 1.2, "the take's two roundings to 8 bits, and half floats"
