@@ -38,8 +38,8 @@ class EngineOutput(NamedTuple):
 
     Shape:
         image: (T, h, w, 3) RGB in [0, 1]; the masked source wherever the mask is 0, exactly.
-        error: (T, h, w) predicted |error|, 0 outside the mask.
-        sigma: (T, h, w) σ, the Laplace scale of the error, uncalibrated, 0 outside the mask.
+        error: (T, h, w) predicted |error|, at most 1, 0 outside the mask.
+        sigma: (T, h, w) σ, the Laplace scale of the error, uncalibrated, at most 1, 0 outside the mask.
     """
 
     image: Float32
@@ -115,8 +115,9 @@ class Engine(ABC):
             image, error, log_sigma = (y[: stop - start] for y in self._generate(*inputs))
             inside = mask[start:stop]
             output.image[start:stop] = image
-            output.error[start:stop] = error * inside
-            output.sigma[start:stop] = np.exp(log_sigma) * inside
+            # no error of a picture in [0, 1] is larger than 1, whatever an untrained head says
+            output.error[start:stop] = np.minimum(error, 1) * inside
+            output.sigma[start:stop] = np.exp(np.minimum(log_sigma, 0)) * inside
         return output
 
     @abstractmethod
