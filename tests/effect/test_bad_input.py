@@ -160,7 +160,7 @@ def test_a_disk_that_fills_up_keeps_the_work_and_resume_finishes_it(
     render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: Contents
 ) -> None:
     written = 0
-    genuine = sequence_writer.write_png
+    genuine = sequence_writer.write_picture
 
     def full(path: Path, pixels: NDArray[Any]) -> None:
         nonlocal written
@@ -169,11 +169,11 @@ def test_a_disk_that_fills_up_keeps_the_work_and_resume_finishes_it(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         genuine(path, pixels)
 
-    monkeypatch.setattr(sequence_writer, "write_png", full)
+    monkeypatch.setattr(sequence_writer, "write_picture", full)
     with pytest.raises(InputError, match="disk is full"):
         render(tmp_path / "take")
     assert not (tmp_path / "take").exists()
-    monkeypatch.setattr(sequence_writer, "write_png", genuine)
+    monkeypatch.setattr(sequence_writer, "write_picture", genuine)
     made = render(tmp_path / "take", resume=True)
     assert contents(made.path) == contents(render(tmp_path / "other").path)
 
@@ -184,7 +184,7 @@ def test_a_plate_that_breaks_off_in_the_middle_is_refused_and_leaves_nothing(
     folder = tmp_path / "frames"
     folder.mkdir()
     for k, picture in enumerate(portrait[:8]):
-        sequence_writer.write_png(folder / f"p.{k:04d}.png", picture)
+        sequence_writer.write_picture(folder / f"p.{k:04d}.png", picture)
     (folder / "p.0005.png").write_bytes((folder / "p.0005.png").read_bytes()[:300])
     with pytest.raises(MediaError, match=r"p\.0005\.png"):
         render(tmp_path / "take", plate=folder)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -292,13 +293,9 @@ def test_the_opencue_script_builds_the_same_steps(
         def add_layer(self, layer: Layer) -> None:
             assert layer in layers
 
-    class Module:
-        Outline = Outline
-        Shell = ShellCommand = Layer
-        cuerun = None
-
+    stand_in = types.SimpleNamespace(Outline=Outline, Shell=Layer, ShellCommand=Layer, cuerun=None)
     for name in ("outline", "outline.modules", "outline.modules.shell"):
-        monkeypatch.setitem(sys.modules, name, Module)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, stand_in)  # type: ignore[arg-type]
     request = request_of(tmp_path / "it's {a} take")
     script, written = write_outline(tmp_path / "cue", request, FrameRange(start=0, stop=24), CHUNK, FarmOptions())
     spec = importlib.util.spec_from_file_location("cue_job", script)
