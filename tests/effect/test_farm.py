@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import types
 import time
+import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
