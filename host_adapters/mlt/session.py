@@ -155,7 +155,7 @@ class MltSession(HostSession):
         return write_grey(held.alpha, os.path.join(os.path.dirname(held.alpha), "grey"), held.first_number)
 
     def mark(self, clip: ClipRef, spans: Sequence[Span]) -> None:
-        """Marks in our own property of the timeline, and as guides where Kdenlive shows them."""
+        """Marks in our own property of the timeline; editors keep it and do not show it."""
         self._still_there()
         _, clip = self._clip(clip)
         inside = [(span.frames.clipped(clip.source), span) for span in spans]
