@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 from julnet_plugin import __version__
 from julnet_plugin.console import Console, ConsoleHandler, private_stdout
 from julnet_plugin.errors import InputError
+from julnet_plugin.logfile import log_file
 from julnet_plugin.manager import make_manager
 from julnet_plugin.outcome import DONE, exit_code_of, known_error
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None, manager: Manager | None = None) -> i
     as_json = "--json" in arguments
     with private_stdout() if as_json else contextlib.nullcontext(sys.stdout) as stdout:
         console = Console(as_json, stdout)
-        with _logging_to(console, arguments):
+        with _logging_to(console, arguments), log_file(_option(arguments, "--log-file"), console):
             try:
                 manager = manager or make_manager(third_party="--no-plugins" not in arguments)
                 return _run(arguments, manager, console)
@@ -69,6 +70,16 @@ def _ended_by(exc: BaseException, console: Console, debug: bool) -> int:
     return exit_code_of(known)
 
 
+def _option(arguments: list[str], name: str) -> str | None:
+    """The value of an option that is needed before the command line can be parsed."""
+    for index, argument in enumerate(arguments):
+        if argument.startswith(f"{name}="):
+            return argument.partition("=")[2]
+        if argument == name:
+            return arguments[index + 1] if index + 1 < len(arguments) else None
+    return None
+
+
 class _Parser(argparse.ArgumentParser):
     """Argparse with our errors: one sentence instead of the usage."""
 
@@ -82,6 +93,7 @@ def _parser(verbs: dict[str, CliVerb]) -> argparse.ArgumentParser:
     group.add_argument("--json", action="store_true", help="one JSON object per line on stdout")
     group.add_argument("-v", "--verbose", action="count", help="say more on stderr; twice for everything")
     group.add_argument("--debug", action="store_true", help="print a traceback when something fails")
+    group.add_argument("--log-file", metavar="FILE", help="append everything that is logged, one JSON object a line")
     group.add_argument("--no-plugins", action="store_true", help="use only what comes with JULNet")
     parser = _Parser(
         allow_abbrev=False,

@@ -48,6 +48,8 @@ class Console:
         self._err = sys.stderr if stderr is None else stderr
         self._cancelled = False
         self._meter: _Meter | None = None
+        self.seconds: dict[str, float] = {}  #: how long each stage took so far
+        self._stage, self._since = "", 0.0
 
     # -- results ---------------------------------------------------------------------------------------------------
 
@@ -98,9 +100,17 @@ class Console:
             RedubCancelled: the user asked to stop.
         """
         self.check_cancelled()
+        self._clock(stage)
         if self._meter is None:
             self._meter = _Events(self) if self.as_json else _bar_or_lines(self)
         self._meter.show(stage, done, total)
+
+    def _clock(self, stage: str) -> None:
+        """Count the time since the last progress towards the stage that it was spent in."""
+        now = time.monotonic()
+        if stage == self._stage:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self._stage, self._since = stage, now
 
     def check_cancelled(self) -> None:
         """Stop here if the user asked to.

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import json
 import os
 import platform
 import shutil
+import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from julnet_plugin import __version__
-from julnet_plugin.errors import JulnetError
+from julnet_plugin.errors import JulnetError, SettingsError
 
 if TYPE_CHECKING:
     from julnet_plugin.manager import Manager
@@ -57,6 +59,29 @@ def examine(manager: Manager) -> Iterator[Finding]:
         except Exception as exc:  # noqa: BLE001 - whatever is wrong with the machine is the answer
             found = f"{type(exc).__name__}: {' '.join(str(exc).split())}"
             yield Finding(name=name, ok=False, found=found, advice=_REINSTALL)
+
+
+def write_bundle(path: Path, findings: list[Finding], manager: Manager) -> None:
+    """Pack what support needs to know: findings, plugins, versions. It holds no footage and no secrets.
+
+    Raises:
+        SettingsError: it cannot be written.
+    """
+    from julnet_plugin.verbs.plugins import describe
+
+    installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
+    documents = {
+        "findings.json": [asdict(finding) for finding in findings],
+        "plugins.json": describe(manager),
+        "versions.json": dict(sorted(installed.items())),
+        "environment.json": sorted(name for name in os.environ if name.startswith(("JULNET_", "OMP_", "CUDA_", "OCIO"))),
+    }
+    try:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, value in documents.items():
+                archive.writestr(name, json.dumps(value, indent=1, default=str) + "\n")
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be written ({exc.strerror or exc}): choose another place") from exc
 
 
 def _machine(_: Manager) -> Iterator[Finding]:

@@ -10,7 +10,9 @@ Files are zip archives of `.npy` arrays (no pickles), with fixed dates: equal ta
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +25,12 @@ from julnet_plugin.pipeline.workfolder import replacing
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+#: What reading a damaged archive can raise: of its container, its compression, or of an array's impossible header.
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, OverflowError, MemoryError),
+    *(RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 DATA = "data"
 PLAN = "plan.npz"
@@ -218,5 +226,5 @@ def read_arrays(path: Path, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {name: archive[name] for name in names}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.error) as exc:
+    except _DAMAGED as exc:
         raise TakeError(f"{path} cannot be read ({exc}): the take is damaged, render it again", path) from exc

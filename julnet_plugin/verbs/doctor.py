@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ class Doctor:
     help = "say what works on this machine: devices, codecs, models, hosts"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """It has no options."""
+        """Declare the options."""
+        parser.add_argument(
+            "--bundle", type=Path, metavar="FILE.zip", help="also pack what support needs to know; no pictures, no sound"
+        )
 
     def run(self, args: argparse.Namespace) -> int:
         """Run every check; what is missing is a line, not a failure."""
@@ -30,6 +34,11 @@ class Doctor:
             if not args.console.as_json:
                 args.console.result({}, _line(finding))
         missing = sum(not finding.ok for finding in findings)
+        if args.bundle is not None:
+            from julnet_plugin.doctor import write_bundle
+
+            write_bundle(args.bundle, findings, args.manager)
+            args.console.note(f"bundle  {args.bundle}")
         text = "everything works" if not missing else f"{missing} of {len(findings)} lines want attention"
         args.console.result({"ok": not missing, "checks": [asdict(f) for f in findings]}, text)
         return 0
