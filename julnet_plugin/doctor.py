@@ -74,7 +74,9 @@ def write_bundle(path: Path, findings: list[Finding], manager: Manager) -> None:
         "findings.json": [asdict(finding) for finding in findings],
         "plugins.json": describe(manager),
         "versions.json": dict(sorted(installed.items())),
-        "environment.json": sorted(name for name in os.environ if name.startswith(("JULNET_", "OMP_", "CUDA_", "OCIO"))),
+        "environment.json": sorted(
+            name for name in os.environ if name.startswith(("JULNET_", "OMP_", "CUDA_", "OCIO"))
+        ),
     }
     try:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

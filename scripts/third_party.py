@@ -53,12 +53,8 @@ def main() -> None:
     needed(roots(), found)
     write = sys.stdout.write
     write("# Licences of what JULNet uses\n\n")
-    write(
-        "Written by `python scripts/third_party.py`. Versions are the tested ones (`requirements.lock` has them for pip).\n"
-    )
-    write(
-        "Wheels may bundle more (PyAV: FFmpeg, with x264 under the GPL; Qt under the LGPL): their own notices apply.\n\n"
-    )
+    write("Written by `python scripts/third_party.py`. Versions are the tested ones, as in `requirements.lock`.\n")
+    write("Wheels may bundle more (PyAV: FFmpeg with x264 under the GPL; Qt): their own notices apply.\n\n")
     write("| distribution | tested version | licence |\n|---|---|---|\n")
     for name, version in sorted(found.items()):
         write(f"| {name} | {version} | {licence(name)} |\n")

@@ -67,7 +67,7 @@ def audio_stream_info(path: Path, track: int = 0) -> AudioInfo:
     """One audio stream of a file.
 
     Raises:
-        MediaError: the file has no sound, or not so many streams of it.
+        MediaError: the file has no sound, not so many streams of it, or the stream cannot be heard.
     """
     streams = audio_info(path)
     if not streams:
@@ -76,7 +76,11 @@ def audio_stream_info(path: Path, track: int = 0) -> AudioInfo:
     if not 0 <= track < len(streams):
         msg = f"{path.name} has {len(streams)} audio tracks, counted from 0; there is no track {track}"
         raise MediaError(msg, path)
-    return streams[track]
+    found = streams[track]
+    if found.sample_rate_hz <= 0 or found.channels <= 0:
+        msg = f"audio track {track} of {path.name} cannot be read as sound (unknown codec, rate or channels); export it again"
+        raise MediaError(msg, path)
+    return found
 
 
 def iter_audio(path: str | Path, track: int = 0) -> Iterator[NDArray[np.float32]]:

@@ -13,6 +13,7 @@ from julnet_plugin.errors import MediaError
 from julnet_plugin.types import AudioInfo
 
 if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
     from av.audio.stream import AudioStream
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -88,7 +89,9 @@ def _describe(index: int, stream: AudioStream, container: InputContainer) -> Aud
         duration_s = float(stream.duration * stream.time_base)
     else:
         duration_s = (container.duration or 0) / av.time_base
-    context = stream.codec_context
+    context: AudioCodecContext | None = stream.codec_context
+    if context is None:  # of a codec that FFmpeg does not know: sound that is there and cannot be heard
+        return AudioInfo(index=index, codec="", sample_rate_hz=0, channels=0, layout="", duration_s=duration_s)
     return AudioInfo(
         index=index,
         codec=context.name,

@@ -11,6 +11,7 @@ Files are zip archives of `.npy` arrays (no pickles), with fixed dates: equal ta
 from __future__ import annotations
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 #: What reading a damaged archive can raise: of its container, its compression, or of an array's impossible header.
 _DAMAGED = (
     *(OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, OverflowError, MemoryError),
-    *(RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error),
+    *(RuntimeError, NotImplementedError, SyntaxError, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
 )
 
 DATA = "data"

@@ -21,7 +21,10 @@ class Doctor:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the options."""
         parser.add_argument(
-            "--bundle", type=Path, metavar="FILE.zip", help="also pack what support needs to know; no pictures, no sound"
+            "--bundle",
+            type=Path,
+            metavar="FILE.zip",
+            help="also pack what support needs to know; no pictures, no sound",
         )
 
     def run(self, args: argparse.Namespace) -> int:
