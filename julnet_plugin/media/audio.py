@@ -78,7 +78,7 @@ def audio_stream_info(path: Path, track: int = 0) -> AudioInfo:
         raise MediaError(msg, path)
     found = streams[track]
     if found.sample_rate_hz <= 0 or found.channels <= 0:
-        msg = f"audio track {track} of {path.name} is no sound that can be decoded (codec or rate unknown); export it again"
+        msg = f"audio track {track} of {path.name} is no sound we can decode (unknown codec or rate); export it"
         raise MediaError(msg, path)
     return found
 
