@@ -240,7 +240,7 @@ def _saying_how_to_resume(request: RedubRequest) -> Iterator[None]:
 
 def show_take(take: Take, console: Console, timeline: str | None = None) -> None:
     """Say where a take is and what it holds, and which timeline has it now."""
-    values = {**take_values(take), "seconds": {stage: round(spent, 2) for stage, spent in console.seconds.items()}}
+    values = take_values(take)
     if timeline is not None:
         values["timeline"] = timeline
     for warning in values["warnings"]:
