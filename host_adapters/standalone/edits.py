@@ -33,12 +33,14 @@ def insert(timeline: Timeline, track_id: str, clip: Clip, at: int) -> Timeline:
     return _with_clips(timeline, track, [*before, replace(clip, record_in=at), *behind])
 
 
-def overwrite(timeline: Timeline, track_id: str, clip: Clip, at: int) -> Timeline:
-    """Lay a clip over what is there; nothing else moves."""
+def overwrite(
+    timeline: Timeline, track_id: str, clip: Clip, at: int, reserved: frozenset[str] = frozenset()
+) -> Timeline:
+    """Lay a clip over what is there; nothing else moves. What is cut off gets none of the reserved ids."""
     track = _open_track(timeline, track_id)
     _refuse_used_id(timeline, clip)
     placed = replace(clip, record_in=max(at, 0))
-    return _with_clips(timeline, track, [*_cleared(timeline, track.clips, placed), placed])
+    return _with_clips(timeline, track, [*_cleared(timeline, track.clips, placed, reserved), placed])
 
 
 def move(timeline: Timeline, clip_id: str, to: int, track_id: str | None = None) -> Timeline:
@@ -215,7 +217,9 @@ def _split(timeline: Timeline, clips: tuple[Clip, ...], at: int) -> list[Clip]:
     return result
 
 
-def _cleared(timeline: Timeline, clips: tuple[Clip, ...], placed: Clip) -> list[Clip]:
+def _cleared(
+    timeline: Timeline, clips: tuple[Clip, ...], placed: Clip, reserved: frozenset[str] = frozenset()
+) -> list[Clip]:
     """What is left of clips when another is laid over them."""
     kept: list[Clip] = []
     for clip in clips:
@@ -226,7 +230,7 @@ def _cleared(timeline: Timeline, clips: tuple[Clip, ...], placed: Clip) -> list[
         if before > 0:
             kept.append(replace(clip, source=_range(clip, 0, before - len(clip.source))))
         if behind > 0:
-            name = _fresh_id(timeline, clip.id) if before > 0 else clip.id
+            name = _fresh_id(timeline, clip.id, reserved | {placed.id}) if before > 0 else clip.id
             shortened = replace(clip, id=name, source=_range(clip, len(clip.source) - behind, 0))
             if before > 0:
                 shortened = replace(shortened, link=right_link(shortened))
@@ -239,7 +243,7 @@ def right_link(right: Clip) -> str | None:
     return None if right.link is None else f"{right.link.partition('@')[0]}@{right.source.start}"
 
 
-def _fresh_id(timeline: Timeline, name: str) -> str:
+def _fresh_id(timeline: Timeline, name: str, reserved: frozenset[str] = frozenset()) -> str:
     """An id that no clip has: the part of "a" behind a cut is "a.2", then "a.3", and so on."""
-    used, stem = _ids(timeline), name.partition(".")[0]
+    used, stem = _ids(timeline) | reserved, name.partition(".")[0]
     return next(fresh for number in count(2) if (fresh := f"{stem}.{number}") not in used)

@@ -442,8 +442,9 @@ def _lifted(timeline: Timeline, ids: Iterable[str]) -> Timeline:
 
 
 def _laid(timeline: Timeline, placed: Sequence[Placed]) -> Timeline:
+    reserved = frozenset(clip.id for _, clip in placed)  # those that are not laid down yet, too
     for track_id, clip in placed:
-        timeline = edits.overwrite(timeline, track_id, clip, clip.record_in)
+        timeline = edits.overwrite(timeline, track_id, clip, clip.record_in, reserved)
     return timeline
 
 

@@ -262,3 +262,11 @@ def test_a_drag_is_one_step_and_the_saved_state_stays_reachable() -> None:
     assert history.redo_name is None
     history.undo()
     assert not history.clean
+
+
+def test_what_a_moved_clip_cuts_off_does_not_get_its_name() -> None:
+    """The random edits found it (seed 3989149): the clip in the air was not counted among the names in use."""
+    cut = scene.razor(scene_of(pair("a", 0, 0, 30)), 20)
+    moved = scene.move(cut, ["a.2"], -15)
+    check(moved)
+    assert [name for name, *_ in places(moved)] == ["a", "a.2", "a.3"]
