@@ -104,9 +104,10 @@ def _enlarged(small: Path, path: Path, height: int) -> Path:
         stream.height = height
         stream.width = round(incoming.width * height / incoming.height / 2) * 2
         stream.pix_fmt = "yuv420p"
-        for frame in source.decode(incoming):
+        stream.codec_context.time_base = 1 / incoming.average_rate
+        for index, frame in enumerate(source.decode(incoming)):
             sized = frame.reformat(width=stream.width, height=stream.height, format="yuv420p")
-            sized.pts = None
+            sized.pts, sized.time_base = index, 1 / incoming.average_rate
             target.mux(stream.encode(sized))
         target.mux(stream.encode())
     return path
