@@ -162,9 +162,9 @@ def comparison(before: Scores, after: Scores) -> str:
     rows.append((before.distance_name, f"{before.distance:.4f}", f"{after.distance:.4f}"))
     rows.append(("Spearman(σ, |error|)", f"{before.spearman:.3f}", f"{after.spearman:.3f}"))
     if np.isfinite(before.lse_d):
-        truth = f"(the truth: {before.truth_lse_d:.3f})"
-        rows.append(("LSE-D", f"{before.lse_d:.3f}", f"{after.lse_d:.3f} {truth}"))
-    return "\n".join(f"{name:<22}{a:>9}{b:>9}" for name, a, b in rows)
+        rows.append(("LSE-D", f"{before.lse_d:.3f}", f"{after.lse_d:.3f}"))
+        rows.append(("LSE-D of the truth", f"{before.truth_lse_d:.3f}", ""))
+    return "\n".join(f"{name:<22}{a:>9}{b:>9}".rstrip() for name, a, b in rows)
 
 
 def _teacher(network: Generator, features: str) -> LipTeacher | None:
