@@ -154,7 +154,9 @@ def graph(
             (across(span.start), top, max(across(span.stop), across(span.start) + 3), floor), fill=(74, 60, 34)
         )
     _hatch(image, [(across(a), across(b)) for a, b in gaps(stats)], top, floor)
-    step = next((s for s in (4, 8, 16, 32, 64) if ceiling <= 4 * s), 128)
+    step = 4
+    while ceiling > 4 * step:
+        step *= 2
     for value in range(0, int(ceiling) + 1, step):
         draw.line((left, up(value), width - right, up(value)), fill=RULE, width=_SUPER // 2 or 1)
         write(image, (left - 8 * _SUPER, up(value) + 4 * _SUPER), str(value), 11 * _SUPER, DIM, anchor="rs")
