@@ -452,7 +452,7 @@ def test_the_verb_writes_json_markdown_and_pictures(
     assert report["info"]["architecture"] == "rt"
     text = (out / "report.md").read_text()
     assert "| paste-oracle |" in text
-    assert "no --syncnet" in text
+    assert "by a SyncNet of ours" in text
     for name in ("examples.png", "uncertainty.png"):
         assert (out / name).stat().st_size > 1000
 

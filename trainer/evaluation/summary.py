@@ -97,9 +97,15 @@ def _per_speaker(clips: Sequence[ClipScores]) -> Table:
         own = [c for c in clips if c.speaker == speaker]
         known = [n for n in FRAME_SCORES if n in own[0].frames]
         frames = {n: np.concatenate([c.frames[n] for c in own]) for n in known}
-        numbers = {n: float(np.nanmean([c.numbers[n] for c in own if n in c.numbers])) for n in own[0].numbers}
+        numbers = {n: _known_mean([c.numbers[n] for c in own if n in c.numbers]) for n in own[0].numbers}
         table[speaker] = {n: _estimate(over_blocks(v)) for n, v in frames.items()} | numbers
     return table
+
+
+def _known_mean(values: Sequence[float]) -> float:
+    """Mean of what is known; NaN where nothing is: a clip may be too short for a score."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = None) -> Table:
