@@ -200,7 +200,7 @@ def test_movies_come_back_too(take: Path, tmp_path: Path, held: Take) -> None:
     recomposite(take)
     for frame, old, new, plate in zip(FRAMES, before, dubs(take), plates(held), strict=True):
         disc = disc_of(take, frame, old.shape)
-        assert np.array_equal(new[disc], plate[disc])
+        assert np.abs(plate.astype(int) - new)[disc].max() <= 1, "8 bits cannot tell white from nearly white"
         beside = ~disc_of(take, frame, old.shape, 8)
         assert np.abs(old.astype(int) - new)[beside].max() <= 8, "8-bit video wobbles by some code values"
 
