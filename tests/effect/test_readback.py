@@ -51,7 +51,12 @@ def take(held: Take, tmp_path: Path) -> Path:
 
 def mouth_of(take: Path, frame: int) -> tuple[int, int]:
     """A pixel in the middle of what is covered: x, y."""
-    coverage = read(take / "png" / f"coverage.{frame:06d}.png")[..., 0]
+    kept = (
+        take.parent / f"coverage.{frame:06d}.before.png"
+    )  # the disc lies where it was painted, not where it would be now
+    if not kept.exists():
+        shutil.copy(take / "png" / f"coverage.{frame:06d}.png", kept)
+    coverage = read(kept)[..., 0]
     rows, columns = np.nonzero(coverage > 0.8 * coverage.max())
     return int(columns.mean()), int(rows.mean())
 
