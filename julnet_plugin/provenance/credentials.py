@@ -1,8 +1,8 @@
 """Content credentials (C2PA) in every picture and movie of a take.
 
-A file that can carry credentials gets them embedded: movies, PNG, TIFF, JPEG. Files that cannot, such as EXR, are
-named with their hashes in the signed credentials of the take's `report.png`. Mattes are data about the take, not
-pictures of a person, and are treated like EXR.
+A file that can carry credentials gets them embedded: movies, PNG, TIFF, JPEG. Files that cannot, such as EXR, and
+movies too large for that are named with their hashes in the signed credentials of the take's `report.png`. Mattes are
+data about the take, not pictures of a person, and are treated like EXR.
 
 A signature contains random numbers. So that a render that was broken and resumed has the bytes of an unbroken one, this
 machine keeps every credential that it issued, by the content it was issued for, and issues the same one again.
@@ -52,6 +52,7 @@ _OTHERS = (".exr", ".dpx", ".cin", ".hdr", ".mxf", ".mkv", ".webm", ".avi")  #: 
 _DATA = frozenset({"data"})  #: folders of a take that hold no pictures for anybody
 _MATTES = ("coverage", "uncertainty", "matte")
 LABEL = "org.julnet.take"
+MOST_EMBEDDED = 256 << 20  #: bytes of a movie that credentials are embedded in; `report.png` vouches for a larger one
 _MOST_KEPT = 20_000  #: issued credentials that are remembered
 _KEEPING = threading.Lock()
 
@@ -72,12 +73,14 @@ def attach(root: Path, manifest: Mapping[str, Any], *, report: str, beside: Path
     """
     signer = _Signer(identity(), manifest)
     own = pictures_of(root)
-    signed = [path for path in own if carries(path)]
+    signed = [path for path in own if _is_signed(path)]
     others = {str(path.relative_to(root)): path for path in pictures_of(beside or root) if beside is None}
     if beside is not None:
         others = {str(path.relative_to(beside)): path for path in pictures_of(beside)}
         others |= {str(path.relative_to(root)): path for path in own}
-    listed = {name.replace(os.sep, "/"): file_hash(path) for name, path in sorted(others.items()) if not carries(path)}
+    listed = {
+        name.replace(os.sep, "/"): file_hash(path) for name, path in sorted(others.items()) if not _is_signed(path)
+    }
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1), "julnet-sign") as pool:
         list(pool.map(signer.sign, [path for path in signed if path.name != report]))
     vouching = root / report
@@ -97,8 +100,14 @@ def pictures_of(folder: Path) -> list[Path]:
 
 
 def carries(path: Path) -> bool:
-    """Whether a file of a take has credentials of its own."""
+    """Whether a file of a take can have credentials of its own."""
     return path.suffix.lower() in EMBEDDABLE and not path.name.startswith(_MATTES)
+
+
+def _is_signed(path: Path) -> bool:
+    """Whether a file gets credentials of its own. The library holds a file twice in memory while it embeds them."""
+    movie = EMBEDDABLE.get(path.suffix.lower(), "").startswith("video/")
+    return carries(path) and not (movie and path.stat().st_size > MOST_EMBEDDED)
 
 
 class _Signer:

@@ -49,6 +49,9 @@ def verify_file(path: Path, report: Statement | None = None) -> Statement:
         return _vouched_for(path, report)
     store = _read(path)
     if store is None:
+        vouched = _vouched_for(path, report)  # as for a movie that was too large to hold its own
+        if vouched.verdict != "none":
+            return vouched
         return Statement(
             file=path,
             verdict="none",

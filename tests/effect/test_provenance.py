@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from julnet_plugin.cli import main
 from julnet_plugin.errors import SettingsError
+from julnet_plugin.provenance import credentials
 from julnet_plugin.provenance.certificate import CERTIFICATE, KEY, identity
 from julnet_plugin.provenance.consent import read_consent
 from julnet_plugin.provenance.credentials import forget_oldest
@@ -69,6 +70,18 @@ def test_the_library_s_own_reader_agrees(name: str, signed: Take) -> None:
     assert [a["action"] for a in actions] == ["c2pa.opened", "c2pa.edited"]
     assert actions[1]["digitalSourceType"] == DIGITAL_SOURCE_TYPE
     assert DIGITAL_SOURCE_TYPE.encode() in (signed.path / name).read_bytes().replace(b"\0", b"")  # XMP, and actions
+
+
+def test_the_report_vouches_for_a_movie_that_is_too_large_to_hold_its_own(
+    render: Callable[..., Take], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "MOST_EMBEDDED", 1000)
+    movie = render(tmp_path / "take", deliver=("prores",), out_point="6").path / "dub.mov"
+    assert read_by_the_library(movie) is None
+    found = verify_file(movie)
+    assert (found.verdict, found.claims["plate"]["name"]) == ("match", "plate.mov")
+    movie.write_bytes(movie.read_bytes()[:-1] + b"x")
+    assert verify_file(movie).verdict == "mismatch"
 
 
 def test_a_movie_that_was_encoded_again_has_lost_them(signed: Take, tmp_path: Path) -> None:
