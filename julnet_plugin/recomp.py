@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from julnet_plugin.errors import MediaError, SettingsError, TakeError
+from julnet_plugin.errors import MediaError, SettingsError
 from julnet_plugin.interchange.comp import held_keys
 from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.document import MatteDocument, load_document, save_document
@@ -158,12 +158,7 @@ def _edited(
         document = document if edit.change is None else edit.change(document)
         writers = deliveries_of(take, edit.deliver, manager)
         with open_plate(_plate_of(take)) as plate, Staging(take.path) as staging:
-            try:
-                manifest = _derive(take, edit, document, writers, plate, staging, progress or _silent, manager)
-            except KeyError as exc:
-                raise TakeError(
-                    f"{take.path / MANIFEST} lacks {exc}: the take is damaged, render it again", take.path
-                ) from exc
+            manifest = _derive(take, edit, document, writers, plate, staging, progress or _silent, manager)
             staging.swap_in()
             write_text(take.path / MANIFEST, to_text(manifest))
             drop_stale(take.path, manifest)

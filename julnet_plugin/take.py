@@ -7,7 +7,7 @@ of a newer major version is refused.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from julnet_plugin.errors import TakeError
 from julnet_plugin.pipeline.workfolder import MANIFEST, read_json
@@ -35,7 +35,7 @@ def load_take(path: Path) -> Take:
         raise TakeError(f"{folder} holds no take: give a folder with a {MANIFEST} that julnet redub wrote", folder)
     manifest = read_json(folder / MANIFEST)
     _check(manifest, folder)
-    return Take(path=folder, manifest=manifest)
+    return Take(path=folder, manifest=_guarded(manifest, folder))
 
 
 def frames_of(take: Take) -> FrameRange:
@@ -60,6 +60,30 @@ def matte_document(take: Take) -> MatteDocument:
     return MatteDocument(settings=settings.matte, drive=settings.drive)
 
 
+class _Fields(dict[str, Any]):
+    """An object of `take.json`: whoever asks for a field that is not there learns that the take is damaged."""
+
+    folder: Path
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise _damaged(self.folder, key)
+
+
+def _guarded(value: Any, folder: Path) -> Any:
+    """A JSON value with `_Fields` for its objects, at any depth."""
+    if isinstance(value, list):
+        return [_guarded(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    fields = _Fields({key: _guarded(item, folder) for key, item in value.items()})
+    fields.folder = folder
+    return fields
+
+
+def _damaged(folder: Path, key: str) -> TakeError:
+    return TakeError(f"{folder / MANIFEST} lacks {key}: the take is damaged, render it again", folder)
+
+
 def _check(manifest: dict[str, Any], folder: Path) -> None:
     if manifest.get("schema") != SCHEMA:
         raise TakeError(f"{folder / MANIFEST} is not a take's: give a folder that julnet redub wrote", folder)
@@ -73,4 +97,4 @@ def _check(manifest: dict[str, Any], folder: Path) -> None:
         )
     missing = [key for key in ("job", "inputs", "model", "plate", "files", "frames") if key not in manifest]
     if missing:
-        raise TakeError(f"{folder / MANIFEST} lacks {missing[0]}: the take is damaged, render it again", folder)
+        raise _damaged(folder, missing[0])

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from julnet_plugin.types import RedubRequest
 
-_MOST_BYTES = 64 * 1024 * 1024
 _MOST_LINES = 100_000
 _NAME = re.compile(r"[\w][\w .+-]{0,120}")
 _NUMBERS = {"dub_offset_s": float, "dub_track": int, "seed": int}
@@ -113,7 +112,7 @@ def _line(number: int, row: Any, base: Path, folder: Path, defaults: Mapping[str
 
 
 def _from_csv(path: Path) -> list[dict[str, Any]]:
-    text = read_text(path, "a list of lines", most_bytes=_MOST_BYTES)
+    text = read_text(path, "a list of lines")
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         rows = [_row(row) for row in reader]
@@ -147,7 +146,7 @@ def _row(row: dict[str | None, Any]) -> dict[str, Any]:
 
 
 def _from_json(path: Path) -> tuple[list[Any], dict[str, Any]]:
-    value = read_json(path, "a list of lines", most_bytes=_MOST_BYTES)
+    value = read_json(path, "a list of lines")
     if isinstance(value, list):
         return value, {}
     if isinstance(value, dict) and isinstance(value.get("lines"), list):
@@ -163,9 +162,9 @@ def _from_otio(path: Path) -> list[dict[str, Any]]:
         import opentimelineio as otio
     except ImportError as exc:
         raise SettingsError('reading .otio needs OpenTimelineIO: pip install "julnet[editor]"') from exc
-    read_json(path, "a timeline", most_bytes=_MOST_BYTES)  # size, depth and text, before a C++ parser sees it
+    read_json(path, "a timeline")  # size, depth and text, before a C++ parser sees it
     try:
-        timeline = otio.core.deserialize_json_from_string(read_text(path, "a timeline", most_bytes=_MOST_BYTES))
+        timeline = otio.core.deserialize_json_from_string(read_text(path, "a timeline"))
         clips = list(timeline.find_clips())
     except Exception as exc:  # its bindings raise whatever their C++ does
         raise SettingsError(f"{path} is no timeline ({' '.join(str(exc).split())[:200]}): export it again") from exc

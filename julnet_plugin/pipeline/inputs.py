@@ -72,7 +72,6 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
     settings = load_settings(request.settings)
     writers = find_writers(request.deliver, manager)
     consent = _consent(request, settings)
-    _check_certificate(settings)
     check_free(request.take_dir, resume=request.resume)
     model = find_model(request.model)
     info = probe(request.plate)
@@ -84,6 +83,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
     _check_offset(request.dub_offset_s, dub, info, frames)
     _check_space(request.take_dir, info, frames, tuple(writers))
     manager.face_tracker(settings.face.tracker)
+    _check_certificate(settings)  # may make one for this machine: a request that is refused leaves nothing behind
     workers, threads = _cpu_shares(settings.render.threads or os.cpu_count() or 1, model)
     engine = load_engine(model, request.device, threads=threads, generators=manager.generator)
     if len(refs) > engine.info.n_refs:

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from julnet_plugin.errors import TakeError
+from julnet_plugin.errors import SettingsError, TakeError
+from julnet_plugin.untrusted import read_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -232,12 +233,11 @@ def read_json(path: Path) -> dict[str, Any]:
         TakeError: it isn't there or isn't what we wrote.
     """
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as exc:
-        raise TakeError(f"{path} cannot be read ({exc}): the take is damaged, render it again", path.parent) from exc
-    if not isinstance(value, dict):
-        raise TakeError(f"{path} does not hold a JSON object: the take is damaged, render it again", path.parent)
-    return value
+        return read_json_object(path, "a file of a take")
+    except SettingsError as exc:
+        raise TakeError(
+            f"{path.name} cannot be read: {exc}; the take is damaged, render it again", path.parent
+        ) from exc
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,23 @@ def test_damaged_data_is_one_sentence(take: Path) -> None:
         recomposite(take)
     with pytest.raises(TakeError, match="holds no take"):
         recomposite(take.parent)
+
+
+@pytest.mark.parametrize("key", ["plate.frame_range", "model.calibration", "model.crop_size", "job.settings"])
+def test_a_field_that_is_missing_is_the_takes_damage_and_an_error_of_ours_is_not(
+    key: str, take: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (take / "take.json").read_text()
+    manifest = json.loads(text)
+    outer, inner = key.split(".")
+    del manifest[outer][inner]
+    (take / "take.json").write_text(json.dumps(manifest))
+    with pytest.raises(TakeError, match=f"lacks {inner}: the take is damaged"):
+        recomposite(take)
+    (take / "take.json").write_text(text)
+    monkeypatch.setattr("julnet_plugin.recomp.write_reports", lambda *_: {}["ours"])
+    with pytest.raises(KeyError, match="ours"):
+        recomposite(take)
 
 
 def test_sigma_in_the_exr_is_the_stored_one_to_the_bit(rendered: Take) -> None:
