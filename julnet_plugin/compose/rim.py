@@ -28,6 +28,11 @@ _COLUMNS = 80  #: working resolution
 _SMOOTH = 3.0  #: Gaussian along and across the rim, working pixels
 _LIMIT = 0.25  #: no offset beyond this, in display values: more is not a colour error but a wrong picture
 _FLOOR = 1.5 / 255.0  #: differences that never count as outliers
+_REACH = 0.16  #: how far from the edge the plate can be kept, as a share of the crop's width (51 of 320 pixels)
+_CHIN = (0.7, 0.94)  #: downward share of the outline's normal from which it begins to be the chin, and is nothing else
+_DOUBT = (15.0 / 255.0, 35.0 / 255.0)  #: σ from which the plate begins to be kept, and from which it is kept fully
+_LEAST = 0.02  #: a share below this joins nothing
+_TURN = 0.025  #: Gaussian that the outline's direction is read from, as a share of the crop's width
 _ROUGH = 8.0 / 255.0  #: deviation inside a cell at which it counts half
 
 
@@ -59,6 +64,36 @@ def rim_offset(generated: Float32, source: Float32, coverage: Float32) -> Float3
     residual = _diffuse(cells - plane, weight * trust)
     field = np.clip(plane + residual, -_LIMIT, _LIMIT)
     return np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def plate_sides(region: Float32, sigma: Float32) -> Float32:
+    """Share of the plate to keep along the region's edge, where the model doubts what it drew there.
+
+    Beside a turned cheek the references show hair or background where this frame shows skin, and the model says so in
+    σ. Speech hardly moves the sides of a face, so the plate is right there. The chin's edge does move: it is left
+    alone. Doubt that does not reach the edge stays with the matte.
+
+    Shape:
+        region: (h, w) in [0, 1], the feathered region.
+        sigma: (h, w) display values.
+        returns: (h, w) in [0, 1], 0 away from the edge.
+    """
+    inside = (region > 0).astype(np.uint8)
+    width = region.shape[1]
+    depth = cv2.distanceTransform(np.pad(inside, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    soft = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), _TURN * width)
+    across, down = -cv2.Sobel(soft, cv2.CV_32F, 1, 0), -cv2.Sobel(soft, cv2.CV_32F, 0, 1)  # outwards
+    chin = _smoothstep(down / np.maximum(np.hypot(across, down), 1e-6), *_CHIN)
+    doubt = cv2.GaussianBlur(_smoothstep(sigma, *_DOUBT), (0, 0), _TURN / 4 * width)
+    kept = doubt * (1 - chin) * _smoothstep(-depth / width, -_REACH, -_REACH / 2) * inside
+    _, labels = cv2.connectedComponents((kept > _LEAST).astype(np.uint8))
+    at_edge = np.unique(labels[(inside > 0) & (depth < 2)])
+    return np.asarray(np.where(np.isin(labels, at_edge[at_edge > 0]), kept, 0), np.float32)
+
+
+def _smoothstep(x: Float32, low: float, high: float) -> Float32:
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
 def _band(coverage: Float32) -> Float32:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from julnet_plugin.compose.rim import plate_sides
 from julnet_plugin.errors import TakeError
 from julnet_plugin.matte.follow import LandmarkFollower
 from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name, read_arrays
@@ -97,8 +98,10 @@ class TakeData:
         return self.chunk(frame).error_of(self.position(frame))
 
     def coverage(self, frame: int) -> Float32:
-        """(h, w) coverage before any drive: the feathered region times the frame's weight."""
-        return np.asarray(self._region(frame) * self.plan.weight[self.position(frame)], np.float32)
+        """(h, w) coverage before any drive: the feathered region, less its doubtful sides, times the frame's weight."""
+        region, sigma = self._region(frame), self.sigma(frame)
+        kept = 0 if sigma is None else plate_sides(region, sigma)
+        return np.asarray(region * (1 - kept) * self.plan.weight[self.position(frame)], np.float32)
 
     def noise(self, frame: int) -> Float32 | None:
         """(2, 3) the plate's grain in the frame's shot; None where nobody measured it."""

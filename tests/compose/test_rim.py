@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
-from julnet_plugin.compose.rim import rim_offset
+from julnet_plugin.compose.rim import plate_sides, rim_offset
 
 SIZE = (208, 160)
 
@@ -97,3 +98,26 @@ def test_wild_source_values_stay_bounded():
     source = picture()
     source[:40] = 50.0
     assert np.abs(rim_offset(picture(), source, region())).max() <= 0.25
+
+
+def sided(rows: slice, columns: slice) -> tuple[np.ndarray, np.ndarray]:
+    """A region like a lower face, and the plate kept where σ is high in one block."""
+    region = np.zeros((416, 320), np.float32)
+    cv2.ellipse(region, (160, 200), (110, 140), 0, 0, 180, 1.0, -1)
+    sigma = np.full(region.shape, 0.02, np.float32)
+    sigma[rows, columns] = 0.3
+    return region, plate_sides(region, sigma)
+
+
+def test_the_plate_is_kept_at_a_side_that_the_model_doubts_and_nowhere_else() -> None:
+    region, kept = sided(slice(210, 280), slice(0, 80))
+    assert kept[245, 60] > 0.95
+    assert (kept[:, 120:] == 0).all()
+    assert (kept[region == 0] == 0).all()
+
+
+def test_the_chin_and_doubt_that_does_not_reach_the_edge_are_the_models() -> None:
+    _, chin = sided(slice(300, 345), slice(130, 190))
+    assert chin.max() < 0.05
+    _, mouth = sided(slice(220, 260), slice(120, 200))
+    assert (mouth == 0).all()
