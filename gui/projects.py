@@ -226,9 +226,7 @@ class Projects(QObject):
         return self._saver.idle
 
     def _wait_for_autosave(self) -> None:
-        deadline = time.monotonic() + 10
-        while not self._saver.idle and time.monotonic() < deadline:
-            time.sleep(0.002)
+        self._saver.wait(10)
 
     def _scratch_folder(self) -> Path:
         if self._scratch is None:

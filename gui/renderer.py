@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
-from gui.background import sentence_of
 from gui.decoding import RandomAccess
+from gui.latest import Latest
 from gui.picture import Pixels, difference, side_by_side, tinted, wiped
 from gui.session import Compare, Session
 
@@ -33,51 +32,37 @@ class Renderer(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._wanted: Session | None = None
-        self._leaving = False
-        self._wake = threading.Condition()
         self._media: dict[str, RandomAccess] = {}
         #: Pictures that are not in a file (yet): "plate", "dub" or "matte" to a function that the renderer's thread
         #: asks first. It returns the picture of the session's frame, (H, W, 3) uint8, or None for what the file holds.
         self.sources: dict[str, Callable[[Session], Pixels | None]] = {}
         #: The take whose matte a layer draws as it is being edited; that of other takes comes from their files.
         self.live_matte: Path | None = None
-        self._thread = threading.Thread(target=self._work, name="julnet-viewer", daemon=True)
-        self._thread.start()
+        self._latest = Latest(self._image, "julnet-viewer", self)
+        self._latest.done.connect(self._deliver)
+        self._latest.failed.connect(self.failed)
 
     def show(self, session: Session) -> None:
         """Make the picture of a session; what was wished for before and not begun is forgotten."""
-        with self._wake:
-            self._wanted = session
-            self._wake.notify()
+        self._latest.wish(session)
 
     def stop(self) -> None:
         """End the thread and close its files."""
-        with self._wake:
-            self._leaving = True
-            self._wake.notify()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while (session := self._take()) is not None:
-            if session.plate is None:
-                self._close()
-                continue
-            try:
-                pixels = self.render(session)
-            except Exception as exc:  # noqa: BLE001 - the viewer says it; the thread lives on
-                self.failed.emit(session, sentence_of(exc))
-                continue
-            height, width, _ = pixels.shape
-            self.shown.emit(session, QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy())
+        self._latest.stop()
         self._close()
 
-    def _take(self) -> Session | None:
-        with self._wake:
-            while self._wanted is None and not self._leaving:
-                self._wake.wait()
-            wanted, self._wanted = self._wanted, None
-            return None if self._leaving else wanted
+    def _deliver(self, session: Session, image: QImage | None) -> None:
+        if image is not None:
+            self.shown.emit(session, image)
+
+    def _image(self, session: Session) -> QImage | None:
+        """Runs on the thread; None where there is nothing to show."""
+        if session.plate is None:
+            self._close()
+            return None
+        pixels = self.render(session)
+        height, width, _ = pixels.shape
+        return QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
 
     def render(self, session: Session) -> Pixels:
         """Decode and mix. Runs on the renderer's thread."""

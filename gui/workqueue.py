@@ -63,6 +63,11 @@ class WorkQueue(QObject):
         with self._wake:
             return not self._waiting and self._running is None
 
+    def wait(self, timeout_s: float) -> bool:
+        """Until nothing waits or runs; False where that took too long."""
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._waiting and self._running is None, timeout_s)
+
     def clear(self) -> None:
         """Forget what waits."""
         with self._wake:
@@ -89,6 +94,7 @@ class WorkQueue(QObject):
     def _take(self) -> Work | None:
         with self._wake:
             self._running = None
+            self._wake.notify_all()
             while not self._waiting and not self._leaving:
                 self._wake.wait()
             if self._leaving:

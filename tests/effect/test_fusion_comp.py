@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from lua_table import Table, parse
 
 from julnet_plugin.interchange.comp import CompSpec, Footage
 from julnet_plugin.interchange.fusion import BESIDE, fusion_comp
@@ -21,63 +21,6 @@ from julnet_plugin.types import Take
 Image = dict[str, np.ndarray]  #: (H, W) of Red, Green, Blue, Alpha
 Load = Callable[[str, int], Image]  #: file and frame in it -> channels by the file's own names
 PLANES = ("Red", "Green", "Blue", "Alpha")
-_TOKEN = re.compile(
-    r'\s*(?:(?P<text>"(?:[^"\\]|\\.)*")|(?P<number>-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)|(?P<word>\w+)|(?P<mark>.))'
-)
-
-
-@dataclass
-class Table:
-    """A Lua table; `kind` is the name of the function that it is given to."""
-
-    kind: str = ""
-    fields: dict[Any, Any] = field(default_factory=dict)
-    items: list[Any] = field(default_factory=list)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self.fields[key]
-
-
-def parse(text: str) -> Table:
-    tokens = [(m.lastgroup, m[m.lastgroup or 0]) for m in _TOKEN.finditer(text) if m.lastgroup]
-    value, at = _value(tokens, 0)
-    assert at == len(tokens), "something after the end"
-    return value
-
-
-def _value(tokens: list[tuple[Any, str]], at: int) -> tuple[Any, int]:
-    kind, text = tokens[at]
-    if kind == "text":
-        return re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m[1], m[1]), text[1:-1]), at + 1
-    if kind == "number":
-        return float(text), at + 1
-    if kind == "word" and text in ("true", "false"):
-        return text == "true", at + 1
-    name = ""
-    if kind == "word":
-        name, at = text, at + 1
-        if tokens[at][1] == "(":
-            assert tokens[at + 1][1] == ")"
-            at += 2
-    assert tokens[at][1] == "{", tokens[at : at + 5]
-    table, at = Table(name), at + 1
-    while tokens[at][1] != "}":
-        key = None
-        if tokens[at][1] == "[":
-            key, at = _value(tokens, at + 1)
-            assert [tokens[at][1], tokens[at + 1][1]] == ["]", "="]
-            at += 2
-        elif tokens[at + 1][1] == "=":
-            key, at = tokens[at][1], at + 2
-        value, at = _value(tokens, at)
-        if key is None:
-            table.items.append(value)
-        else:
-            assert key not in table.fields, f"{key} twice"
-            table.fields[key] = value
-        if tokens[at][1] == ",":
-            at += 1
-    return table, at + 1
 
 
 class Fusion:

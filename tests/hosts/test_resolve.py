@@ -19,7 +19,7 @@ import pytest
 from bench import pictures_of
 from bench_resolve import START, ResolveBench
 from fake_resolve import App, Data, Item, Line, Track
-from fusion_eval import parse
+from lua_table import parse
 
 from host_adapters.base import (
     ClipRefused,
