@@ -42,6 +42,7 @@ from host_adapters.mlt.xmltext import Edits, prop
 
 MELT_VARIABLE = "JULNET_MELT"
 _SECONDS_A_FRAME = 5  #: that `melt` may take
+_ATTEMPTS = 3  #: at a render
 
 
 def probe_media(path: str, rate: Fraction) -> MediaFacts | None:
@@ -174,22 +175,20 @@ class MltSession(HostSession):
         return sorted(spans, key=lambda span: span.frames.start.index)
 
     def render(self, frames: RecordRange, out: str) -> str:
-        """A lossless movie (FFV1, 4:2:2, which MLT works in), made by `melt`."""
+        """A lossless movie (FFV1, 4:2:2, which MLT works in), made by `melt`; it replaces an older one when whole."""
         os.makedirs(out, exist_ok=True)
         movie = os.path.join(out, "render.mkv")
         handle, draft = tempfile.mkstemp(".mlt", ".julnet-", os.path.dirname(self.path))
+        rendering = tempfile.mkdtemp(prefix=".julnet-", dir=out)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(self._data)
-            run_melt(
-                [draft, f"in={frames.start.index}", f"out={frames.stop.index - 1}", "-consumer", f"avformat:{movie}",
-                 "vcodec=ffv1", "pix_fmt=yuv422p", "an=1", "real_time=-1", "mlt_image_format=yuv422"],
-                60 + _SECONDS_A_FRAME * len(frames),
-            )  # fmt: skip
+            written = os.path.join(rendering, "render.mkv")
+            self._melt(draft, frames, written)
+            os.replace(written, movie)
         finally:
             os.unlink(draft)
-        if not os.path.exists(movie):
-            raise HostRefused(f"melt wrote nothing to {movie}: is the folder writable?")
+            shutil.rmtree(rendering, ignore_errors=True)
         return movie
 
     def undo(self) -> None:
@@ -215,6 +214,21 @@ class MltSession(HostSession):
             if os.path.exists(draft):
                 os.unlink(draft)
         self._saved = self._data
+
+    def _melt(self, project: str, frames: RecordRange, movie: str) -> None:
+        """Render with `melt`; again where it claims success and left no whole movie (7.12 does, rarely)."""
+        for _ in range(_ATTEMPTS):
+            run_melt(
+                [project, f"in={frames.start.index}", f"out={frames.stop.index - 1}", "-consumer", f"avformat:{movie}",
+                 "vcodec=ffv1", "pix_fmt=yuv422p", "an=1", "real_time=-1", "mlt_image_format=yuv422"],
+                60 + _SECONDS_A_FRAME * len(frames),
+            )  # fmt: skip
+            facts = probe_media(movie, self.project.rate)
+            if facts is not None and facts.frames == len(frames):
+                return
+        found = "no movie that can be read" if facts is None else f"{facts.frames} of {len(frames)} frames"
+        where = os.path.dirname(os.path.dirname(movie))
+        raise HostRefused(f"melt claimed success {_ATTEMPTS} times and left {found}: is there room in {where}?")
 
     def _read(self) -> None:
         self.project: Project = read_project(self._data, self.path)

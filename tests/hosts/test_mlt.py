@@ -15,7 +15,7 @@ from bench_mlt import missing, project_of
 
 from host_adapters.base import HostGone, HostRefused, MatteFile, SourceRange, Span
 from host_adapters.mlt.project import clock, parse_time
-from host_adapters.mlt.session import MltSession
+from host_adapters.mlt.session import MELT_VARIABLE, MltSession, melt_program
 
 KDENLIVE = """<?xml version='1.0' encoding='utf-8'?>
 <mlt LC_NUMERIC="C" producer="main_bin" root="{folder}" version="7.13.0">
@@ -177,3 +177,47 @@ def test_matte_needs_a_take(project: MltSession, make_shot: Any, make_take: Any,
     project.undo()
     with pytest.raises(HostGone, match="place it again"):
         project.attach_matte(ref, MatteFile(make_matte(take).path))
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_a_render_that_melt_left_empty_is_made_again(
+    project: MltSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clip,) = project.selection()
+    real, tried = melt_program(), tmp_path / "tried"
+    leave_empty_once(tmp_path / "melt", then=f'exec {real} "$@"', tried=tried)
+    monkeypatch.setenv(MELT_VARIABLE, str(tmp_path / "melt"))
+    rendered = project.render(clip.record, str(tmp_path / "out"))
+    assert tried.exists()
+    assert len(planes_of(Path(rendered))[0]) == len(clip.record)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["render.mkv"]
+
+
+def test_a_render_that_stays_empty_is_refused_and_the_last_one_kept(
+    project: MltSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clip,) = project.selection()
+    leave_empty_once(tmp_path / "melt", then="", tried=tmp_path / "tried")
+    monkeypatch.setenv(MELT_VARIABLE, str(tmp_path / "melt"))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "render.mkv").write_bytes(b"yesterday's")
+    with pytest.raises(HostRefused, match="no movie that can be read"):
+        project.render(clip.record, str(tmp_path / "out"))
+    assert (tmp_path / "out" / "render.mkv").read_bytes() == b"yesterday's"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["render.mkv"]
+
+
+def leave_empty_once(program: Path, then: str, tried: Path) -> None:
+    """A `melt` that makes an empty file and claims success, as the real one rarely does; afterwards it does `then`."""
+    program.write_text(
+        f"""#!/bin/sh
+if [ ! -e '{tried}' ]; then
+    touch '{tried}'
+    for word in "$@"; do case "$word" in avformat:*) : > "${{word#avformat:}}";; esac; done
+    exit 0
+fi
+{then}
+""",
+        "utf-8",
+    )
+    program.chmod(0o755)
