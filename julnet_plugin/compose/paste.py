@@ -167,23 +167,32 @@ class Compositor:
     ) -> Float32:
         """The generated picture on the plate's pixels, display RGB; a held reference where the matte asks for it."""
         matrix = _scaled(plate_from_crop, layers.image.shape[:2])
-        picture = warp_picture(self._matched(plate, layers, layers.image, region, plate_from_crop), matrix, rect)
+        picture = warp_picture(
+            self._matched(plate, layers, layers.image, region, plate_from_crop, layers.sigma), matrix, rect
+        )
         if layers.drive is None or layers.held is None:
             return picture
         held = warp_picture(self._matched(plate, layers, layers.held, region, plate_from_crop), matrix, rect)
         return driven_image(layers.drive, picture, matte, held)
 
     def _matched(
-        self, plate: PixelArray, layers: CropLayers, picture: FloatArray, region: FloatArray, affine: Float64
+        self,
+        plate: PixelArray,
+        layers: CropLayers,
+        picture: FloatArray,
+        region: FloatArray,
+        affine: Float64,
+        sigma: FloatArray | None = None,
     ) -> Float32:
-        """A crop with its rim in the plate's colour."""
+        """A crop with its rim in the plate's colour; `sigma` is the model's doubt of the picture, if it drew it."""
         image = np.asarray(picture, np.float32)
         if self.settings.colour_match <= 0:
             return image
         source = layers.source
         if source is None:
             source = self._sampled(plate, affine, image.shape[:2])
-        offset = rim_offset(image, np.asarray(source, np.float32), np.asarray(region, np.float32))
+        doubt = None if sigma is None else np.asarray(sigma, np.float32)
+        offset = rim_offset(image, np.asarray(source, np.float32), np.asarray(region, np.float32), doubt)
         return image + self.settings.colour_match * offset
 
     def _sampled(self, plate: PixelArray, affine: Float64, size: tuple[int, ...]) -> Float32:

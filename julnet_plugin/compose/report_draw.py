@@ -50,14 +50,20 @@ def write(
 ) -> float:  # fmt: skip
     """Write one line; returns its width. `anchor` as Pillow's: "ls" starts on the baseline."""
     pen = font(size, bold=bold)
-    shown = text if "DejaVu" in str(pen.getname()[0]) else text.replace("σ", "sigma").replace("–", "-")
+    plain = one_line(text)
+    shown = plain if "DejaVu" in str(pen.getname()[0]) else plain.replace("σ", "sigma").replace("–", "-")
     ImageDraw.Draw(image).text(at, shown, font=pen, fill=colour, anchor=anchor)
     return float(pen.getlength(shown))
 
 
+def one_line(text: str) -> str:
+    """The text without line ends and other characters that cannot be drawn: names and warnings may hold any."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
 def fitted(text: str, size: int, width: float, *, bold: bool = False) -> str:
     """The text, or as much of both its ends as fits the width."""
-    pen = font(size, bold=bold)
+    pen, text = font(size, bold=bold), one_line(text)
     if pen.getlength(text) <= width:
         return text
     for kept in range(len(text) - 1, 4, -1):
@@ -70,7 +76,7 @@ def fitted(text: str, size: int, width: float, *, bold: bool = False) -> str:
 def wrapped(text: str, size: int, width: float, lines: int) -> list[str]:
     """Break a text into at most `lines` lines; what does not fit ends in an ellipsis."""
     pen, rows = font(size), [""]
-    for word in text.split():
+    for word in one_line(text).split():
         longer = f"{rows[-1]} {word}".strip()
         if pen.getlength(longer) <= width or not rows[-1]:
             rows[-1] = longer

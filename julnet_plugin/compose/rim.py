@@ -28,6 +28,7 @@ _COLUMNS = 80  #: working resolution
 _SMOOTH = 3.0  #: Gaussian along and across the rim, working pixels
 _LIMIT = 0.25  #: no offset beyond this, in display values: more is not a colour error but a wrong picture
 _FLOOR = 1.5 / 255.0  #: differences that never count as outliers
+_SURE = 10.0 / 255.0  #: σ at which a difference at the rim counts half
 _REACH = 0.16  #: how far from the edge the plate can be kept, as a share of the crop's width (51 of 320 pixels)
 _CHIN = (0.7, 0.94)  #: downward share of the outline's normal from which it begins to be the chin, and is nothing else
 _DOUBT = (15.0 / 255.0, 35.0 / 255.0)  #: σ from which the plate begins to be kept, and from which it is kept fully
@@ -36,20 +37,27 @@ _TURN = 0.025  #: Gaussian that the outline's direction is read from, as a share
 _ROUGH = 8.0 / 255.0  #: deviation inside a cell at which it counts half
 
 
-def rim_offset(generated: Float32, source: Float32, coverage: Float32) -> Float32:
+def rim_offset(generated: Float32, source: Float32, coverage: Float32, sigma: Float32 | None = None) -> Float32:
     """Offset field to add to the generated crop so that its rim takes the plate's colour.
+
+    Where the model doubts what it drew at the rim, it may have drawn another thing (background beside a cheek that it
+    took for narrower): the difference is no colour error there and hardly counts.
 
     Shape:
         generated: (h, w, 3) display RGB.
         source: (h, w, 3) the plate's crop, display RGB, finite.
         coverage: (h, w); the region is where it is above 0.
+        sigma: (h, w) display values; None = no doubt anywhere.
         returns: (h, w, 3), 0 everywhere when the region is empty.
     """
     height, width = coverage.shape
     if width >= 3 * _COLUMNS:  # a large crop's finest detail is averaged away anyway
         half = (width // 2, height // 2)
         generated, source, coverage = _area(generated, half), _area(source, half), _area(coverage, half)
+        sigma = None if sigma is None else _area(sigma, half)
     band = _band(coverage)
+    if sigma is not None:  # as in least squares: weights go with the inverse of the variance
+        band = band / (1 + np.square(sigma / _SURE))
     if not band.any():  # nothing is drawn, or the region has no edge inside the crop
         return np.zeros((height, width, 3), np.float32)
     columns = min(_COLUMNS, width)

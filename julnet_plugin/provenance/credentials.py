@@ -141,7 +141,8 @@ class _Signer:
                 with temporary.open("w+b") as target:
                     issued = builder.sign(self._new_signer(), mime, source, target)
             except self._c2pa.C2paError as exc:
-                raise ModelError(f"content credentials cannot be attached to {path.name}: {exc}") from exc
+                why = " ".join(str(exc).split())  # the library's own words may fill several lines
+                raise ModelError(f"content credentials cannot be attached to {path.name}: {why}") from exc
             key = hashlib.sha256(self.identity.chain + definition.encode() + digest.encode()).hexdigest()
             _issue_again(temporary, issued, key, crc=mime == "image/png")
 
@@ -171,6 +172,9 @@ class _Signer:
             facts["consent"] = {"sha256": take["consent"]["sha256"], "until": take["consent"]["until"]}
         if listed:
             facts["files"] = dict(listed)
+        ingredients = [{"title": facts["plate"]["name"], "relationship": "parentOf", **_identified(plate["sha256"])}]
+        if dub["sha256"] != plate["sha256"]:  # a plate with its own sound for a dub is one ingredient, not two
+            ingredients.append({"title": facts["dub"]["name"], "relationship": "inputTo", **_identified(dub["sha256"])})
         opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": [_instance(plate["sha256"])]}}
         edited = {
             "action": "c2pa.edited",
@@ -185,10 +189,7 @@ class _Signer:
             "format": mime,
             "label": f"urn:c2pa:{_uuid(plate['sha256'], dub['sha256'], model['sha256'], name)}",
             "instance_id": f"xmp:iid:{_uuid('file', plate['sha256'], dub['sha256'], name)}",
-            "ingredients": [
-                {"title": facts["plate"]["name"], "relationship": "parentOf", **_identified(plate["sha256"])},
-                {"title": facts["dub"]["name"], "relationship": "inputTo", **_identified(dub["sha256"])},
-            ],
+            "ingredients": ingredients,
             "assertions": [
                 {"label": "c2pa.actions.v2", "data": {"actions": [opened, edited]}},
                 {"label": LABEL, "data": facts},

@@ -16,7 +16,7 @@ from julnet_plugin.compose.report import (
     report_frame,
     write_report,
 )
-from julnet_plugin.compose.report_draw import fitted, font, heat, matte_panel, wrapped
+from julnet_plugin.compose.report_draw import fitted, font, heat, matte_panel, wrapped, write
 from julnet_plugin.matte.spans import FrameStats, ReviewSpan
 from julnet_plugin.types import Patch, Rect
 
@@ -172,3 +172,14 @@ def test_the_matte_is_red_light_only_where_it_is_white():
     panel = matte_panel(grey, matte, np.zeros((40, 40), np.float32)).astype(int)
     assert (panel[..., 0] - panel[..., 2])[10:20, 10:20].min() > 60
     assert np.ptp(panel[30, 30]) == 0
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines\n\tand a tab", "zero\0byte", "half a pair \ud800", "turned \u202e round", ""]
+)
+def test_text_that_no_font_can_draw_is_drawn_without_what_cannot_be(text):
+    sheet = Image.new("RGB", (200, 40))
+    assert "\n" not in fitted(text, 12, 150)
+    assert "\0" not in fitted(text, 12, 150)
+    assert write(sheet, (0, 20), text, 12) <= 200
+    assert all(row.isprintable() for row in wrapped(text, 12, 60, 3))

@@ -58,6 +58,23 @@ def test_a_hand_across_the_rim_does_not_tint_the_rest():
     assert np.abs(offset - 0.03)[far].max() < 0.012
 
 
+def test_a_jaw_that_the_model_drew_elsewhere_and_doubts_does_not_tint_what_it_is_sure_of():
+    """Background along most of the rim: the agreement of many is no measure then, the model's own doubt is."""
+    generated, sigma = picture() - 0.03, np.full(SIZE, 4 / 255, np.float32)
+    generated[80:] -= [0.3, 0.2, 0.05]
+    sigma[80:] = 60 / 255
+    sure = region() > 0
+    sure[70:] = False
+    told = np.abs(rim_offset(generated, picture(), region(), sigma) - 0.03)[sure].max()
+    untold = np.abs(rim_offset(generated, picture(), region()) - 0.03)[sure].max()
+    assert told < 0.03 < 0.1 < untold
+
+
+def test_equal_doubt_everywhere_is_no_doubt():
+    offset = rim_offset(picture(), picture() + 0.03, region(), np.full(SIZE, 0.2, np.float32))
+    np.testing.assert_allclose(offset, rim_offset(picture(), picture() + 0.03, region()), atol=1e-5)
+
+
 def test_the_field_is_smooth_so_that_no_texture_is_copied():
     rng = np.random.default_rng(0)
     texture = rng.normal(0, 0.05, (*SIZE, 3)).astype(np.float32)

@@ -48,6 +48,21 @@ def read_by_the_library(path: Path) -> dict[str, object] | None:
     return store
 
 
+def with_sound(plate: Path, sound: Path, path: Path) -> Path:
+    """The plate's own packets with a recording beside them."""
+    with av.open(str(plate)) as video, av.open(str(sound)) as audio, av.open(str(path), "w") as out:
+        pictures = out.add_stream_from_template(video.streams.video[0])
+        heard = out.add_stream("pcm_s16le", rate=audio.streams.audio[0].rate)
+        for packet in video.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                out.mux(packet)
+        for frame in audio.decode(audio=0):
+            out.mux(heard.encode(frame))
+        out.mux(heard.encode())
+    return path
+
+
 def test_every_picture_and_movie_of_a_fresh_take_says_what_it_is(signed: Take) -> None:
     found = {str(one.file.relative_to(signed.path)): one for one in verify_take(signed.path)}
     assert {"dub.mov", "report.png", "png/dub.000003.png", "exr/layers.000003.exr"} <= set(found)
@@ -70,6 +85,19 @@ def test_the_library_s_own_reader_agrees(name: str, signed: Take) -> None:
     assert [a["action"] for a in actions] == ["c2pa.opened", "c2pa.edited"]
     assert actions[1]["digitalSourceType"] == DIGITAL_SOURCE_TYPE
     assert DIGITAL_SOURCE_TYPE.encode() in (signed.path / name).read_bytes().replace(b"\0", b"")  # XMP, and actions
+
+
+def test_a_plate_re_dubbed_with_its_own_sound_is_one_ingredient(
+    render: Callable[..., Take], plate: Path, line: Path, tmp_path: Path
+) -> None:
+    spoken = with_sound(plate, line, tmp_path / "spoken.mov")
+    take = render(tmp_path / "take", plate=spoken, dub=spoken, deliver=("prores",), out_point="6")
+    assert not any("credentials" in warning for warning in take.manifest["warnings"])
+    assert {one.verdict for one in verify_take(take.path)} == {"match"}
+    store = read_by_the_library(take.path / "dub.mov")
+    assert store is not None
+    manifest = store["manifests"][store["active_manifest"]]  # type: ignore[index]
+    assert [i["relationship"] for i in manifest["ingredients"]] == ["parentOf"]
 
 
 def test_the_report_vouches_for_a_movie_that_is_too_large_to_hold_its_own(
