@@ -141,4 +141,4 @@ def test_onnx_runtime_paints_what_torch_paints(network: RtGenerator, tmp_path: P
         engine.set_references(np.ascontiguousarray(refs[0].transpose(0, 2, 3, 1)), lips[0])
         outputs.append(engine.run(source.transpose(0, 2, 3, 1), mask[:, 0], audio))
     for torch_map, onnx_map in zip(*outputs, strict=True):
-        assert onnx_map == pytest.approx(torch_map, abs=1e-4)
+        assert onnx_map == pytest.approx(torch_map, abs=2e-3)  # see PICTURE_TOLERANCE in test_onnx.py
