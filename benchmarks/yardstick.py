@@ -1,4 +1,4 @@
-"""A plain reading of DINet's network: what speeds here are compared with, so that a ratio means the same on any machine.
+"""A plain reading of DINet's network: what speeds are compared with, so that a ratio means the same on any machine.
 
 Own code, random weights, the published shapes (416x320 crop, five references, 29 x 5 audio scores, 19.2 M parameters),
 written as the paper draws it: eager PyTorch, float32, batch norm as a layer of its own, every frame encodes its

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -147,7 +148,9 @@ def open_cache() -> Cache:
     try:
         limit_gb = float(os.environ.get(LIMIT_VARIABLE) or _LIMIT_GB)
     except ValueError:
-        log.warning("%s is %r, but a number is needed: %g is used", LIMIT_VARIABLE, os.environ[LIMIT_VARIABLE], _LIMIT_GB)
+        log.warning(
+            "%s is %r, but a number is needed: %g is used", LIMIT_VARIABLE, os.environ[LIMIT_VARIABLE], _LIMIT_GB
+        )
         limit_gb = _LIMIT_GB
     return Cache(Path(named) if named else home() / "cache", limit_gb * 1e9)
 
@@ -162,23 +165,19 @@ def makers() -> dict[str, str]:
     for path in sorted(root.rglob("*.py")):
         state = path.stat()
         sources.update(f"{path.relative_to(root)} {state.st_size} {state.st_mtime_ns}\n".encode())
-    from importlib.metadata import version
-
     libraries = ("numpy", "scipy", "opencv-contrib-python", "mediapipe", "av", "pocketsphinx")
     return {
         "julnet": f"{julnet_plugin.__version__} {sources.hexdigest()}",
-        "libraries": " ".join(f"{name} {_version(version, name)}" for name in libraries),
+        "libraries": " ".join(f"{name} {_version(name)}" for name in libraries),
         "processor": f"{platform.machine()} {cv2.getCPUFeaturesLine()}",
         "ocio": os.environ.get("OCIO", ""),
     }
 
 
-def _version(version: Callable[[str], str], name: str) -> str:
-    from importlib.metadata import PackageNotFoundError
-
+def _version(name: str) -> str:
     try:
-        return version(name)
-    except PackageNotFoundError:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
         return "-"
 
 
