@@ -22,6 +22,7 @@ class Measured:
     value: float
     unit: str
     note: str = ""
+    spread: float | None = None  #: half the range between quartiles over the median; None where there is one value
 
 
 def machine() -> dict[str, Any]:
@@ -38,8 +39,10 @@ def machine() -> dict[str, Any]:
 
 def table(rows: Sequence[Measured]) -> str:
     """Rows as a Markdown table."""
-    lines = ["| measured | value | unit | |", "|---|---|---|---|"]
-    lines += [f"| {row.name} | {row.value:.4g} | {row.unit} | {row.note} |" for row in rows]
+    lines = ["| measured | value | unit | spread | |", "|---|---|---|---|---|"]
+    for row in rows:
+        spread = "" if row.spread is None else f"±{100 * row.spread:.0f} %"
+        lines.append(f"| {row.name} | {row.value:.4g} | {row.unit} | {spread} | {row.note} |")
     return "\n".join(lines)
 
 
@@ -47,7 +50,16 @@ def report(benchmark: str, rows: Sequence[Measured], folder: Path, settings: Map
     """Print the table and write `NAME.json`; returns the file."""
     about = machine()
     print(f"{benchmark}: {about['cpu']}, {about['cores']} cores, load {about['load']} at the end\n\n{table(rows)}")
-    values = [{"name": r.name, "value": float(f"{r.value:.6g}"), "unit": r.unit, "note": r.note} for r in rows]
+    values = [
+        {
+            "name": r.name,
+            "value": float(f"{r.value:.6g}"),
+            "unit": r.unit,
+            "note": r.note,
+            "spread": None if r.spread is None else float(f"{r.spread:.3g}"),
+        }
+        for r in rows
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{benchmark}.json"
     whole = {"benchmark": benchmark, "machine": about, "settings": dict(settings), "measured": values}

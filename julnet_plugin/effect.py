@@ -14,6 +14,7 @@ from julnet_plugin.errors import InputError
 from julnet_plugin.matte.calibration import calibration_of
 from julnet_plugin.matte.document import MatteDocument, save_document
 from julnet_plugin.matte.spans import find_spans
+from julnet_plugin.pipeline.cache import Cache, built_in, open_cache
 from julnet_plugin.pipeline.cropdata import DATA, PLAN, write_arrays
 from julnet_plugin.pipeline.deliver import write_range
 from julnet_plugin.pipeline.dub import Dub, hear
@@ -36,7 +37,7 @@ from julnet_plugin.take import STROKES, load_take
 from julnet_plugin.types import DeliveryJob
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -74,8 +75,8 @@ def redub_clip(request: RedubRequest, progress: ProgressFn, manager: Manager) ->
         chunks = split(job.frames, job.settings.render.chunk_frames)
         try:
             sessions = open_sessions(job.writers.values(), delivery_job(job, folder, chunks))
-            dub = hear_dub(job, folder.work / "dub.npz", progress)
-            shots, references = plan_take(job, plate, folder, dub.duration_s, progress)
+            dub = hear_dub(job, identity, folder.work / "dub.npz", progress)
+            shots, references = plan_take(job, identity, plate, folder, dub.duration_s, progress)
         except InputError:
             if fresh:
                 folder.discard()
@@ -87,26 +88,35 @@ def redub_clip(request: RedubRequest, progress: ProgressFn, manager: Manager) ->
     return load_take(folder.take_dir)
 
 
-def hear_dub(job: Job, path: Path, progress: ProgressFn) -> Dub:
-    """Features of the whole dub."""
+def hear_dub(job: Job, identity: Mapping[str, Any], path: Path, progress: ProgressFn) -> Dub:
+    """Features of the whole dub, heard once on this machine."""
     progress("audio", 0, 1)
-    if path.exists():
-        dub = Dub.load(path)
-    else:
-        dub = hear(job.request.dub, job.request.dub_track, job.extractor)
-        dub.save(path)
+    cache = open_cache() if built_in(job.extractor) else Cache(None)
+    key = {"dub": identity["dub"], "track": job.request.dub_track, "features": job.extractor.name}
+    cache.made("dub", key, path, lambda: hear(job.request.dub, job.request.dub_track, job.extractor).save(path))
+    dub = Dub.load(path)
     progress("audio", 1, 1)
     return dub
 
 
 def plan_take(
-    job: Job, plate: PlateReader, folder: WorkFolder, dub_duration_s: float, progress: ProgressFn
+    job: Job,
+    identity: Mapping[str, Any],
+    plate: PlateReader,
+    folder: WorkFolder,
+    dub_duration_s: float,
+    progress: ProgressFn,
 ) -> tuple[ShotPlan, References]:
     """Faces, the choice among them, where each frame's crop lies, and each shot's references.
 
-    The tracking itself, landmarks and all, is let go when this returns: it is the only thing that grows with the range.
+    What depends on the plate alone is remembered on this machine, so that another dub does not track again. The
+    tracking itself, landmarks and all, is let go when this returns: it is the only thing that grows with the range.
     """
-    tracking = find_faces(job, folder.work / "tracking", progress)
+    tracker = job.manager.face_tracker(job.settings.face.tracker)
+    cache = open_cache() if built_in(tracker) else Cache(None)
+    names = ("plate", "frames", "colour_space")
+    seen = {**{name: identity[name] for name in names}, "tracker": tracker.name, "faces": job.settings.face.max_faces}
+    tracking = find_faces(job, folder.work / "tracking", progress, cache, seen)
     choices = choose_faces(job, tracking)
     shots = plan_shots(job, tracking, choices, dub_duration_s)
     data = folder.root / DATA
@@ -115,10 +125,19 @@ def plan_take(
         shots.plan.save(data / PLAN)
     if not (folder.root / STROKES).exists():
         save_document(folder.root / STROKES, _document(job))
-    if not (data / GRAIN).exists():
-        write_arrays(data / GRAIN, {"levels": measure_grain(plate, shots.plan, job.frames, job.transform)})
-    if not (data / REFERENCES).exists():
+    planned = {**seen, "plan": file_hash(data / PLAN)}
+
+    def measure() -> None:
+        levels = measure_grain(plate, shots.plan, job.frames, job.transform)
+        write_arrays(data / GRAIN, {"levels": levels})
+
+    def cut() -> None:
         cut_references(job, plate, shots.plan, choices, choose_frames(job, choices)).save(data / REFERENCES)
+
+    cache.made("grain", planned, data / GRAIN, measure)
+    wanted = {"face": identity["face"], "refs": identity["refs"], "seed": identity["seed"]}
+    shape = {"count": job.engine.info.n_refs, "crop": list(job.engine.info.crop_size)}
+    cache.made("references", {**planned, **wanted, **shape}, data / REFERENCES, cut)
     return shots, References.load(data / REFERENCES)
 
 

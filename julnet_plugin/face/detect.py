@@ -9,8 +9,12 @@ the picture alone, `follow` on the picture and the landmarks that it is given.
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 import threading
+import types
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -162,9 +166,10 @@ class MediaPipeFaceMesh:
 
     def _mesh(self, face: Picture) -> tuple[NDArray[np.float64], float]:
         networks = self._load()
-        points, presence = networks.mesh(face)
-        if self._mirror and presence >= self._min_presence:
-            mirrored, other = networks.mesh(np.ascontiguousarray(face[:, ::-1]))
+        if not self._mirror:
+            return networks.mesh(face)
+        (points, presence), (mirrored, other) = networks.meshes(face, np.ascontiguousarray(face[:, ::-1]))
+        if presence >= self._min_presence:
             mirrored = mirrored[_mirror_twins()]
             mirrored[:, 0] = 1 - mirrored[:, 0]
             points, presence = (points + mirrored) / 2, min(presence, other)
@@ -200,31 +205,42 @@ class _Networks:
     """The MediaPipe graphs, each run on one picture at a time."""
 
     def __init__(self, min_detection: float) -> None:
-        with _quiet():
+        with _quiet(), _plots_later():
             from google.protobuf import text_format  # type: ignore[import-untyped]
             from mediapipe.framework import calculator_pb2
             from mediapipe.framework.formats import rect_pb2
             from mediapipe.python.solution_base import SolutionBase
             from mediapipe.python.solutions.face_detection import FaceDetection
 
-            config = text_format.Parse(_MESH_GRAPH, calculator_pb2.CalculatorGraphConfig())
-            self._mesh = SolutionBase(
-                graph_config=config,
-                side_inputs={"with_attention": True},
-                # The gate stays open, so that the score comes back with the landmarks and is judged in one place.
-                calculator_params={"facelandmarkcpu__ThresholdingCalculator.threshold": 0.0},
-                outputs=["landmarks", _PRESENCE],
-            )
+            def mesh() -> Any:
+                return SolutionBase(
+                    graph_config=text_format.Parse(_MESH_GRAPH, calculator_pb2.CalculatorGraphConfig()),
+                    side_inputs={"with_attention": True},
+                    # The gate stays open, so that the score comes back with the landmarks and is judged in one place.
+                    calculator_params={"facelandmarkcpu__ThresholdingCalculator.threshold": 0.0},
+                    outputs=["landmarks", _PRESENCE],
+                )
+
+            self._mesh, self._other_mesh = mesh(), mesh()
+            self._aside = ThreadPoolExecutor(1, "julnet-mirrored")
             self._far = FaceDetection(min_detection_confidence=min_detection, model_selection=1)
             self._near = FaceDetection(min_detection_confidence=min_detection, model_selection=0)
             self._whole = rect_pb2.NormalizedRect(x_center=0.5, y_center=0.5, width=1, height=1, rotation=0)
             blank = np.zeros((VIEW_PX, VIEW_PX, 3), np.uint8)
-            self.mesh(blank)  # what the networks have to say at their first run is said here
+            self.meshes(blank, blank)  # what the networks have to say at their first run is said here
             self.boxes(blank, close_up=True)
 
     def mesh(self, face: Picture) -> tuple[NDArray[np.float64], float]:
         """Landmarks of the face in a square picture, (478, 3) over its side, and the presence score."""
-        answer = self._mesh.process({"image": face, "roi": self._whole})
+        return self._points(self._mesh, face)
+
+    def meshes(self, face: Picture, other: Picture) -> list[tuple[NDArray[np.float64], float]]:
+        """The same of two pictures, at the same time: each run of the network keeps one core busy."""
+        beside = self._aside.submit(self._points, self._other_mesh, other)
+        return [self._points(self._mesh, face), beside.result()]
+
+    def _points(self, graph: Any, face: Picture) -> tuple[NDArray[np.float64], float]:
+        answer = graph.process({"image": face, "roi": self._whole})
         points = np.array([(p.x, p.y, p.z) for p in answer.landmarks.landmark], np.float64)
         return points, float(getattr(answer, _PRESENCE))
 
@@ -241,7 +257,8 @@ class _Networks:
 
     def close(self) -> None:
         """Close the graphs."""
-        for graph in (self._mesh, self._far, self._near):
+        self._aside.shutdown()
+        for graph in (self._mesh, self._other_mesh, self._far, self._near):
             graph.close()
 
 
@@ -287,6 +304,32 @@ def _mirror_twins() -> NDArray[np.intp]:
         cost = np.square(there[:, None] - here[None]).sum(axis=-1)
         twins[part] = linear_sum_assignment(cost + cost.T)[1] + (part.start or 0)
     return twins
+
+
+class _Later(types.ModuleType):
+    """A module that is imported when something in it is wanted."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+@contextmanager
+def _plots_later() -> Iterator[None]:
+    """Let MediaPipe's drawing helpers, which nobody calls here, put off importing Matplotlib: it is half their time."""
+    if "matplotlib" in sys.modules:
+        yield
+        return
+    package, plots = _Later("matplotlib"), _Later("matplotlib.pyplot")
+    package.__dict__.update(pyplot=plots, __path__=[])
+    sys.modules.update({"matplotlib": package, "matplotlib.pyplot": plots})
+    try:
+        yield
+    finally:
+        for module in (package, plots):
+            if sys.modules.get(module.__name__) is module:
+                del sys.modules[module.__name__]
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import butter, sosfilt
 
 from julnet_plugin.errors import InputError, NoFaceFoundError, SettingsError, TimeRangeError
 from julnet_plugin.face.appearance import likeness
@@ -103,6 +102,8 @@ def speech_envelope(
 
 def _vowel_energy(samples: NDArray[np.floating[Any]], sample_rate_hz: int, hop: int) -> NDArray[np.float64]:
     """Energy between 500 and 1500 Hz from the first sample up to each `hop`-th. Long sound is read in pieces."""
+    from scipy.signal import butter, sosfilt  # takes a second to import, and most shots show one face
+
     vowels = butter(2, _VOWELS_HZ, btype="band", fs=sample_rate_hz, output="sos")
     state = np.zeros((len(vowels), 2))
     steps = [np.zeros(1)]

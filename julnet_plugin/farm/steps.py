@@ -87,8 +87,8 @@ class ChunkedTake:
                 return
             try:
                 self._sessions(folder)
-                dub = hear_dub(job, folder.work / "dub.npz", progress)
-                plan_take(job, plate, folder, dub.duration_s, progress)
+                dub = hear_dub(job, self._identity, folder.work / "dub.npz", progress)
+                plan_take(job, self._identity, plate, folder, dub.duration_s, progress)
             except InputError:
                 if fresh:
                     folder.discard()
@@ -169,7 +169,7 @@ class ChunkedTake:
                 )
             dub = Dub.load(folder.work / "dub.npz")
             with open_plate(self._job.info) as plate:
-                shots, references = plan_take(self._job, plate, folder, dub.duration_s, _silent)
+                shots, references = plan_take(self._job, self._identity, plate, folder, dub.duration_s, _silent)
             self._planned = shots, references, dub
         return self._planned
 

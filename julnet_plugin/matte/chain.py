@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,6 +128,7 @@ class MatteChain:
         self.source = source
         self.document = document or MatteDocument()
         self._operators = sorted(builtin_operators() if operators is None else operators, key=lambda o: o.order)
+        self._contextual = [isinstance(operator, ContextOperator) for operator in self._operators]  # dear to ask
         self._calibrate = calibrate
         self._cache = _Recent(cache_frames)
         self._masks = MaskCache(follow=getattr(source, "follow", None))
@@ -186,7 +187,7 @@ class MatteChain:
             return None
         result = np.clip(self._applied(self._operators[step - 1], step, before, frame), 0, 1)
         result.flags.writeable = False  # it is shared: by neighbours, by painting, by whoever asks again
-        if step == len(self._operators) or isinstance(self._operators[step], ContextOperator):
+        if step == len(self._operators) or self._contextual[step]:
             self._cache.put((step, frame), result)
         return result
 
@@ -195,7 +196,7 @@ class MatteChain:
         settings["plate_px_per_crop_px"] = max(self.source.plate_px_per_crop_px(frame), 1e-3)
         if operator.name == "levels" and self.document.settings.levels == "auto":
             settings["low_cv"], settings["high_cv"] = self.auto_levels(frame)
-        if not isinstance(operator, ContextOperator):
+        if not self._contextual[step - 1]:
             return np.asarray(operator.apply(before, frame, settings), np.float32)
         shot = self.source.shot(frame)
 
@@ -203,7 +204,9 @@ class MatteChain:
             return self._stage(step - 1, other) if other in shot else None
 
         context = MatteContext(guide=lambda: self.source.guide(frame), neighbour=neighbour)
-        return np.asarray(operator.apply_in_context(before, frame, settings, context), np.float32)
+        return np.asarray(
+            cast("ContextOperator", operator).apply_in_context(before, frame, settings, context), np.float32
+        )
 
     def auto_levels(self, frame: int) -> tuple[float, float]:
         """(low_cv, high_cv) from the σ of the frame's whole shot."""

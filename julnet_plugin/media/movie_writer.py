@@ -13,6 +13,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError
+from julnet_plugin.media.bands import BandEncoder
 from julnet_plugin.media.colour import DisplayTransform
 from julnet_plugin.media.files import replacing
 from julnet_plugin.media.packets import (
@@ -125,7 +126,7 @@ class MatteWriter:
 
     def open(self, job: DeliveryJob) -> MovieSession:
         """Start, or go on with, the movie."""
-        return MovieSession(MATTE, job, MattePictures(job.info), "matte.mov", sound=None)
+        return MatteSession(MATTE, job, MattePictures(job.info), "matte.mov", sound=None)
 
 
 class MovieSession:
@@ -205,6 +206,25 @@ class MovieSession:
 
     def _chunk_path(self, chunk: FrameRange) -> Path:
         return self._job.work / f"{self._kind.name}.{chunk.start:08d}-{chunk.stop:08d}.packets"
+
+
+class MatteSession(MovieSession):
+    """A ProRes matte being written: black is encoded once, and of each frame only the rows that are not black."""
+
+    _bands: BandEncoder | None = None
+
+    def write(self, frame: PlateFrame, patch: Patch | None) -> None:
+        """Encode one frame."""
+        assert self._chunk is not None
+        pictures = self._pictures
+        assert isinstance(pictures, MattePictures)
+        if self._bands is None:
+            self._bands = BandEncoder(self._codec, pictures.blank)
+        if patch is None:
+            self._chunk.add(self._bands.encode(0, 0, lambda _band, _top: None))
+        else:
+            packet = self._bands.encode(patch.rect.y0, patch.rect.y1, lambda band, top: pictures.draw(band, patch, top))
+            self._chunk.add(packet)
 
 
 def _options(kind: MovieKind, info: MediaInfo) -> dict[str, str]:
@@ -303,16 +323,27 @@ class MattePictures:
     def picture(self, frame: PlateFrame, patch: Patch | None) -> av.VideoFrame:
         """One frame of the matte."""
         del frame
-        picture = av.VideoFrame(self._info.width, self._info.height, self.encoding.pixel_format)
-        unit = 2 ** (picture.format.components[0].bits - 8)
-        low, high, grey = 16 * unit, 235 * unit, 128 * unit
-        luma = plane(picture, 0)
-        luma[:] = low
-        for index in (1, 2):
-            plane(picture, index)[:] = grey
+        picture = self.blank(self._info.height)
         if patch is not None:
-            luma[patch.rect.slices] = np.rint(low + (high - low) * np.clip(patch.matte, 0, 1))
+            self.draw(picture, patch)
         return picture
+
+    def blank(self, height: int) -> av.VideoFrame:
+        """A black picture of the movie's width."""
+        picture = av.VideoFrame(self._info.width, height, self.encoding.pixel_format)
+        unit = 2 ** (self.encoding.bits - 8)
+        plane(picture, 0)[:] = 16 * unit
+        for index in (1, 2):
+            plane(picture, index)[:] = 128 * unit
+        return picture
+
+    def draw(self, picture: av.VideoFrame, patch: Patch, top: int = 0) -> None:
+        """Lay a matte into a picture whose first row is row `top` of the plate."""
+        unit = 2 ** (self.encoding.bits - 8)
+        low, high = 16 * unit, 235 * unit
+        rows = slice(patch.rect.y0 - top, patch.rect.y1 - top)
+        luma = plane(picture, 0)[rows, patch.rect.x0 : patch.rect.x1]
+        luma[:] = np.rint(low + (high - low) * np.clip(patch.matte, 0, 1))
 
 
 #: swscale names BT.601 by one number where H.273 has two.

@@ -87,7 +87,7 @@ class ChunkEncoder:
         self._codec = codec
         self._path = path
         self._temporary = path.with_name(f".{path.name}.tmp")
-        self._encoder = codec.encoder()
+        self._encoder: VideoCodecContext | None = None  # made with the first picture: packets may come ready
         self._count = 0
         with writing(path):
             self._file: BinaryIO = self._temporary.open("wb")
@@ -98,14 +98,22 @@ class ChunkEncoder:
         frame.pts = self._count
         frame.time_base = 1 / self._codec.rate
         self._count += 1
+        if self._encoder is None:
+            self._encoder = self._codec.encoder()
         with writing(self._path):
             self._store(self._encoder.encode(frame))
+
+    def add(self, packet: bytes) -> None:
+        """Add the next frame, encoded already, and a key frame."""
+        with writing(self._path):
+            self._file.write(_HEAD.pack(len(packet), True) + packet)
 
     def finish(self) -> None:
         """Flush the encoder, and give the file its name."""
         try:
             with writing(self._path):
-                self._store(self._encoder.encode(None))
+                if self._encoder is not None:
+                    self._store(self._encoder.encode(None))
                 self._file.close()
                 flush(self._temporary)
                 self._temporary.replace(self._path)

@@ -248,7 +248,7 @@ class RtGenerator(Generator):
         full_weight = _enlarged(weight, k)
         image = full_weight[:, N:] * _enlarged(painted, k)
         for n, taken in enumerate(_from_references(references, _enlarged(flow, k), square, k)):
-            image = image + full_weight[:, n : n + 1] * taken
+            image = torch.addcmul(image, full_weight[:, n : n + 1], taken)
         source, inside = masked_source[..., *square.slices], mask[..., *square.slices]
         known = _known(torch.cat([fine, weight, view], dim=1), _reduced(torch.cat([image, inside], dim=1), 2 * k), N)
         error, log_sigma = (_smoothed(x) for x in self.uncertainty(known, frame))
@@ -327,10 +327,10 @@ def _from_references(references: Tensor, flow: Tensor, square: MouthSquare, k: i
     """
     h, w = (int(size) for size in references.shape[-2:])
     scale = torch.tensor([2.0 / w, 2.0 / h], dtype=flow.dtype, device=flow.device)
-    grid = _pixel_grid(square, flow)
+    here = (_pixel_grid(square, flow) + 0.5) * scale - 1
     taken = []
     for n in range(int(references.shape[1])):
-        where = (grid + flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1) * k + 0.5) * scale - 1
+        where = torch.addcmul(here, flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1), scale * k)
         taken.append(F.grid_sample(references[:, n], where, padding_mode="border", align_corners=False))
     return taken
 

@@ -84,7 +84,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
     _check_space(request.take_dir, info, frames, tuple(writers))
     manager.face_tracker(settings.face.tracker)
     _check_certificate(settings)  # may make one for this machine: a request that is refused leaves nothing behind
-    workers, threads = _cpu_shares(settings.render.threads or os.cpu_count() or 1, model)
+    workers, threads = cpu_shares(settings.render.threads or os.cpu_count() or 1, model)
     engine = load_engine(model, request.device, threads=threads, generators=manager.generator)
     if len(refs) > engine.info.n_refs:
         raise SettingsError(
@@ -201,7 +201,7 @@ def find_writers(names: Sequence[str], manager: Manager) -> dict[str, TakeWriter
     return {name: known[name] for name in dict.fromkeys(names)}
 
 
-def _cpu_shares(threads: int, model: Path) -> tuple[int, int]:
+def cpu_shares(threads: int, model: Path) -> tuple[int, int]:
     """How many networks to run side by side on a CPU, and on how many threads each. ONNX Runtime shares by itself."""
     workers = 1 if model.suffix.lower() == ".onnx" else min(threads, _MOST_WORKERS)
     return workers, max(threads // workers, 1)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.compose.paste import apply_patch
 from julnet_plugin.face.crop import CROP_H, CROP_W, REGION, RIGID, crop_landmarks, fit_poses
 from julnet_plugin.face.lips import LIPS
 from julnet_plugin.face.track import FollowingTracker
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from julnet_plugin.media.reader import PlateFrame
     from julnet_plugin.model.lips import LipBasis
     from julnet_plugin.pipeline.takedata import TakeData
-    from julnet_plugin.types import FrameRange, Patch
+    from julnet_plugin.types import FrameRange, Patch, PixelArray
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -148,7 +147,7 @@ class LipWatcher:
         window = _window(plate_from_crop, frame.rgb.shape)
         if window is None:
             return None
-        finished = apply_patch(frame.rgb, patch)[window.slices]
+        finished = _seen_through(window, frame.rgb, patch)
         picture = np.ascontiguousarray(self._transform.to_preview(finished))
         corner = np.array([window.x0, window.y0, 0.0])
         if not isinstance(self._tracker, FollowingTracker):
@@ -183,6 +182,17 @@ def _window(plate_from_crop: Float64, shape: tuple[int, ...]) -> Rect | None:
     (x0, y0), (x1, y1) = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
     rect = Rect(x0=max(int(x0), 0), y0=max(int(y0), 0), x1=min(int(x1), shape[1]), y1=min(int(y1), shape[0]))
     return rect if rect.width > 8 and rect.height > 8 else None
+
+
+def _seen_through(window: Rect, plate: PixelArray, patch: Patch) -> PixelArray:
+    """The part of the finished frame that lies in a rectangle; the rest of the frame is not copied."""
+    x0, y0 = max(window.x0, patch.rect.x0), max(window.y0, patch.rect.y0)
+    x1, y1 = min(window.x1, patch.rect.x1), min(window.y1, patch.rect.y1)
+    part = plate[window.slices].copy()
+    if x1 > x0 and y1 > y0:
+        inside = patch.pixels[y0 - patch.rect.y0 : y1 - patch.rect.y0, x0 - patch.rect.x0 : x1 - patch.rect.x0]
+        part[y0 - window.y0 : y1 - window.y0, x0 - window.x0 : x1 - window.x0] = inside
+    return part
 
 
 def _carried(landmarks: NDArray[np.floating[Any]], affine: Float64) -> Float64:

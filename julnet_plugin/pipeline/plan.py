@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from julnet_plugin.errors import NoFaceFoundError
+from julnet_plugin.pipeline.cache import Cache
 from julnet_plugin.pipeline.cropdata import Plan
 from julnet_plugin.pipeline.dub import RATE_HZ, read_mono_16k
 from julnet_plugin.pipeline.schedule import Schedule, dub_times, make_schedule, mouth_in_frame, refusals
 from julnet_plugin.pipeline.threads import prefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,13 +48,31 @@ class ShotPlan:
     schedule: Schedule
 
 
-def find_faces(job: Job, folder: Path, progress: ProgressFn) -> Tracking:
-    """Follow every face through the range, once: a resumed job opens what the first one left in `folder`."""
+def find_faces(
+    job: Job,
+    folder: Path,
+    progress: ProgressFn,
+    cache: Cache | None = None,
+    key: Mapping[str, object] | None = None,
+) -> Tracking:
+    """Follow every face through the range, once: a resumed job opens what the first one left in `folder`.
+
+    Args:
+        job: what is rendered.
+        folder: for the tracking.
+        progress: called as `progress("track", done, total)`.
+        cache: where the tracking of an earlier take may be, and this one is kept.
+        key: what the tracking depends on.
+    """
     from julnet_plugin.face.track import TrackSettings, track_plate
     from julnet_plugin.face.tracks import Tracking
     from julnet_plugin.media.reader import open_plate
 
     if folder.is_dir():
+        return Tracking.load(folder)
+    cache, key = cache or Cache(None), key or {}
+    if cache.fetch("faces", key, folder):
+        progress("track", len(job.frames), len(job.frames))
         return Tracking.load(folder)
     tracker = job.manager.face_tracker(job.settings.face.tracker)
 
@@ -64,7 +83,7 @@ def find_faces(job: Job, folder: Path, progress: ProgressFn) -> Tracking:
 
     ahead = prefetch(pictures(), _AHEAD)
     try:
-        return track_plate(
+        tracking = track_plate(
             ahead,
             job.info,
             tracker,
@@ -76,6 +95,8 @@ def find_faces(job: Job, folder: Path, progress: ProgressFn) -> Tracking:
     finally:
         ahead.close()
         tracker.close()
+    cache.store("faces", key, folder.iterdir())
+    return tracking
 
 
 def choose_faces(job: Job, tracking: Tracking) -> tuple[Choice, ...]:

@@ -154,3 +154,18 @@ def test_nothing_is_written_to_the_terminal_and_importing_loads_no_networks() ->
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert done.stdout == ""
+
+
+def test_the_tracker_does_not_import_what_draws_plots_and_leaves_it_to_those_who_want_it() -> None:
+    programme = """
+import sys
+import numpy as np
+from julnet_plugin.face.detect import MediaPipeFaceMesh
+MediaPipeFaceMesh().detect(np.zeros((64, 64, 3), np.uint8), 1)
+assert not [name for name in sys.modules if name.startswith("matplotlib")]
+from mediapipe.python.solutions import drawing_utils
+assert drawing_utils.plt.figure.__module__ == "matplotlib.pyplot"
+import matplotlib.pyplot
+assert matplotlib.pyplot.figure is drawing_utils.plt.figure
+"""
+    subprocess.run([sys.executable, "-c", programme], check=True, capture_output=True)

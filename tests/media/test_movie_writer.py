@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError
 from julnet_plugin.media.audio import read_audio
-from julnet_plugin.media.movie_writer import H264, MATTE, PRORES, PRORES_4444, DubPictures, MattePictures
+from julnet_plugin.media.bands import BandEncoder
+from julnet_plugin.media.movie_writer import (
+    H264,
+    MATTE,
+    PRORES,
+    PRORES_4444,
+    DubPictures,
+    MattePictures,
+    MatteWriter,
+)
 from julnet_plugin.media.planes import plane
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.reader import PlateFrame, open_plate
@@ -468,3 +477,28 @@ def test_a_dub_without_sound_is_refused_before_anything_is_written(make_movie: M
     job = job_for(tmp_path / "take", probe(make_movie(frames=2)), dub=silent)
     with pytest.raises(MediaError, match="holds no sound"):
         Deliveries([WRITERS["prores"]], job)
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (128, 96), (127, 95), (720, 486)])
+def test_a_matte_of_which_only_a_band_was_encoded_is_the_whole_pictures_matte_to_the_byte(
+    make_movie: Make, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    info = dataclasses.replace(probe(make_movie(frames=1)), width=size[0], height=size[1])
+    pictures, rng = MattePictures(info), np.random.default_rng(0)
+    session = MatteWriter().open(job_for(tmp_path, info))
+    codec, (width, height) = session._codec, size
+    bands = BandEncoder(codec, pictures.blank)
+    frame = PlateFrame(0, 0.0, rgb=np.zeros((1, 1, 3), np.uint8))
+    for top, bottom in ((0, height), (0, 5), (height // 3, 2 * height // 3), (height - 3, height), (15, 17), (9, 9)):
+        patch = None
+        if bottom > top:
+            x0, x1 = width // 4, width - 7
+            matte = rng.random((bottom - top, x1 - x0), np.float32)
+            empty = np.zeros((*matte.shape, 3), np.uint8)
+            rect = Rect(x0=x0, y0=top, x1=x1, y1=bottom)
+            patch = Patch(rect=rect, pixels=empty, coverage=matte, sigma=matte, error=matte, matte=matte)
+        whole = pictures.picture(frame, patch)
+        codec.tag(whole)
+        (wanted,) = (encoder := codec.encoder()).encode(whole) or encoder.encode(None)
+        got = bands.encode(top, bottom, lambda band, first, patch=patch: pictures.draw(band, patch, first))
+        assert got == bytes(wanted), (top, bottom)
