@@ -56,6 +56,7 @@ class Player(QObject):
         self.bank = SoundBank()
         self.speed = 0.0  #: 1 = forward at the rate; negative = backward; 0 = stopped
         self.looping = False
+        self.holding = False  #: the stop key is down: the shuttle's keys step by single frames
         self.dropped = 0  #: frames since `play` that were due and were not shown
         self._parts: tuple[Part, ...] = ()
         self._audition: tuple[Part, ...] | None = None
@@ -82,7 +83,10 @@ class Player(QObject):
             self.play(1)
 
     def shuttle(self, direction: int) -> None:
-        """J and L: the other way at once, the same way twice as fast with every press."""
+        """J and L: the other way at once, the same way twice as fast with every press; with K down one frame."""
+        if self.holding:
+            self._window.seek(self._window.position + direction)
+            return
         speed = abs(self.speed)
         if self.speed * direction <= 0:
             self.play(direction)
@@ -109,6 +113,11 @@ class Player(QObject):
         window.seek(at)
         self._timer.start(max(4, round(500 / float(window.rate))))
         self.changed.emit()
+
+    def hold(self) -> None:
+        """K: stand still, and step as long as it is down."""
+        self.stop()
+        self.holding = True
 
     def stop(self) -> None:
         """Stand still."""

@@ -188,7 +188,7 @@ class Projects(QObject):
         try:
             storage.save(project, folder)
         except InputError as exc:
-            self._window.say(str(exc))
+            self._window.say(sentence_of(exc))
             return False
         if folder != old:
             self._forget_scratch()

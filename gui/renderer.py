@@ -28,7 +28,7 @@ class Renderer(QObject):
     """
 
     shown = Signal(object, QImage)
-    failed = Signal(object, str)
+    failed = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)

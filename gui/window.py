@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
     QButtonGroup,
     QFileDialog,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QMainWindow,
     QSizePolicy,
     QSlider,
@@ -25,11 +28,12 @@ from PySide6.QtWidgets import (
 from gui import panels, preferences
 from gui import session as sessions
 from gui.actions import ActionSpec
-from gui.background import Background
+from gui.background import Background, sentence_of
 from gui.docking import Docks
 from gui.document import Document
 from gui.entry import TimecodeEntry, parse_position
 from gui.jobs import RedubJobs
+from gui.messages import Messages
 from gui.opening import is_take, open_path, open_take
 from gui.palette import CommandPalette, ShortcutEditor
 from gui.playback import Player
@@ -70,6 +74,7 @@ class Window(QMainWindow):
         self.setObjectName("editor")
         self._session = Session()
         self._client = client
+        self.messages = Messages(self)
         self.jobs = RedubJobs(client, self)
         self.background = Background(self)
         self.renderer = Renderer(self)
@@ -85,6 +90,7 @@ class Window(QMainWindow):
         self.actions_by_name: dict[str, QAction] = {}
         self.timecode: TimecodeEntry = TimecodeEntry()
         self._shown = named(QLabel(), "quiet")
+        self._size = named(QToolButton(), "tab")
         self._opacity = QSlider(Qt.Orientation.Horizontal)
         self.player: Player = Player(self)
         self.projects: Projects = Projects(self)
@@ -98,6 +104,7 @@ class Window(QMainWindow):
         self._restore_layout()
         self.viewer.set_message(WELCOME)
         self.set_session(Session())
+        self.viewer.setFocus()  # keys are the playhead's and not a search field's
 
     # What is shown
 
@@ -111,9 +118,9 @@ class Window(QMainWindow):
         """The panels by name."""
         return self.docks.panels
 
-    def say(self, sentence: str) -> None:
-        """Tell the user one sentence, in the status bar."""
-        self.statusBar().showMessage(sentence)
+    def say(self, sentence: str, details: str = "") -> None:
+        """Tell the user one sentence, in the status bar, with details for whoever asks."""
+        self.messages.say(sentence, details)
 
     @property
     def source_session(self) -> Session:
@@ -214,7 +221,7 @@ class Window(QMainWindow):
             return open_path(path)
 
     def _opened(self, found: Session | TakeView) -> None:
-        self.statusBar().clearMessage()
+        self.say("")
         if isinstance(found, TakeView):
             found = sessions.with_take(replace(self._session, on_timeline=False, clip_id=None), found)
         self.set_session(found)
@@ -278,6 +285,9 @@ class Window(QMainWindow):
             self.set_session(self._source)
         else:
             self.set_session(sessions.with_plate(self._source, info))
+
+    def _show_size(self) -> None:
+        self._size.setText("Fit" if self.viewer.zoom == 1 else f"{self.viewer.percent:.0f} %")
 
     def _show_playing(self) -> None:
         player = self.player
@@ -364,7 +374,7 @@ class Window(QMainWindow):
         try:
             frame = parse_position(text, self.position, self.rate, start, drop)
         except TimeRangeError as exc:
-            self.say(str(exc))
+            self.say(sentence_of(exc))
             return
         self.seek(frame)
 
@@ -411,6 +421,10 @@ class Window(QMainWindow):
         palette.exec()
         palette.deleteLater()
 
+    def zoom_picture(self, factor: float) -> None:
+        """Show the picture larger or smaller."""
+        self.viewer.set_zoom(self.viewer.zoom * factor)
+
     def edit_keys(self) -> None:
         """Change shortcuts."""
         editor = ShortcutEditor(self)
@@ -451,12 +465,12 @@ class Window(QMainWindow):
         span = sessions.next_span(self._session, step)
         if span is not None:
             self.go_to(span.peak)
-            self.statusBar().showMessage(f"Frames {span.start} to {span.stop - 1}: {span.sentence}")
+            self.say(f"Frames {span.start} to {span.stop - 1}: {span.sentence}")
         elif take is not None and take.worst_frame is not None:
             self.go_to(take.worst_frame)
-            self.statusBar().showMessage("The take lists no stretch to look at; this is its most uncertain frame")
+            self.say("The take lists no stretch to look at; this is its most uncertain frame")
         else:
-            self.statusBar().showMessage("No frame of this take was re-dubbed")
+            self.say("No frame of this take was re-dubbed")
 
     # Ways of looking
 
@@ -487,6 +501,10 @@ class Window(QMainWindow):
     def _set_opacity(self, percent: int) -> None:
         self.set_session(replace(self._session, opacity=percent / 100))
 
+    def change_opacity(self, percent: int) -> None:
+        """More or less of the overlay."""
+        self._opacity.setValue(self._opacity.value() + percent)
+
     # Undo
 
     def undo(self) -> None:
@@ -496,6 +514,25 @@ class Window(QMainWindow):
     def redo(self) -> None:
         """Do it again."""
         self.project.history.redo()
+
+    # Keys that are nobody's action
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: D102
+        key = event.key()
+        writing = isinstance(QApplication.focusWidget(), QLineEdit | QAbstractSpinBox)
+        if writing and key in (Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.viewer.setFocus()  # what was typed is done: keys move the playhead again
+        elif key == Qt.Key.Key_Escape and self.viewer.tool is not None:
+            self.viewer.tool.leave()
+        elif key == Qt.Key.Key_Escape and self.full_screen:
+            self.toggle_full_screen()
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:  # noqa: D102
+        if not event.isAutoRepeat():
+            self.player.holding = False
+        super().keyReleaseEvent(event)
 
     # Leaving
 
@@ -540,8 +577,6 @@ class Window(QMainWindow):
             self.addAction(action)  # works while the menu bar is hidden, too
 
     def _finish_menus(self) -> None:
-        self._menus["&Window"].addSeparator()
-        self.docks.add_to(self._menus["&Window"])
         for menu in self._menus.values():
             menu.setToolTipsVisible(True)
             menu.menuAction().setVisible(not menu.isEmpty())
@@ -565,11 +600,7 @@ class Window(QMainWindow):
         below.setContentsMargins(12, 6, 12, 4)
         below.addWidget(self.timecode)
         below.addWidget(Transport(self))
-        below.addSpacing(8)
-        self._shown.setSizePolicy(
-            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
-        )  # it may not widen the window
-        below.addWidget(self._shown, 1)
+        below.addStretch(1)
         for name in ("toggle_dub", "toggle_wipe", "toggle_overlay"):
             button = QToolButton()
             button.setDefaultAction(self.actions_by_name[name])
@@ -611,9 +642,18 @@ class Window(QMainWindow):
             group.addButton(button)
             line.addWidget(button)
             self._monitors[on_timeline] = button
-        line.addStretch()
+        line.addSpacing(10)
+        self._shown.setSizePolicy(
+            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        )  # it may not widen the window
+        line.addWidget(self._shown, 1)
         self.note = named(QLabel(), "quiet")
         line.addWidget(self.note)
+        self._size.setText("Fit")
+        self._size.setToolTip("Size of the picture; the wheel changes it, a click here shows all of it (Shift+Z)")
+        self._size.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._size.clicked.connect(self.actions_by_name["fit_picture"].trigger)
+        line.addWidget(self._size)
         return bar
 
     def _connect(self) -> None:
@@ -621,6 +661,7 @@ class Window(QMainWindow):
         self.renderer.failed.connect(self._show_failure)
         self.scrub_bar.scrubbed.connect(self.go_to)
         self.viewer.dragged.connect(self._move_wipe)
+        self.viewer.zoomed.connect(self._show_size)
         self._opacity.valueChanged.connect(self._set_opacity)
         self.timecode.entered.connect(self.enter_position)
         self.player.changed.connect(self._show_playing)
@@ -631,3 +672,5 @@ class Window(QMainWindow):
         self.record.marked.connect(self._timeline_changed)
         self.shots.learned.connect(self._timeline_changed)
         self.project.history_changed.connect(self.update_actions)
+        for dock in self.docks.docks.values():
+            dock.visibilityChanged.connect(lambda _: self.update_actions())

@@ -35,6 +35,7 @@ PANELS = (
         area="right",
         make=_make,
         tip="The timeline as a movie",
+        keys=("Alt+7",),
         shown=False,
         tab_with="redub",
     ),

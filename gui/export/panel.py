@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.background import sentence_of
 from gui.export.movie import FORMATS, export_movie
 from gui.jobs import Pace
 from gui.widgets.building import named, row
@@ -181,7 +182,7 @@ class ExportPanel(QWidget):
         try:
             storage.write_text(text_of(kind, project, folder), path)
         except JulnetError as exc:
-            self._window.say(str(exc))
+            self._window.say(sentence_of(exc))
         else:
             self._window.say(f"Exported {path.name}")
 
@@ -196,7 +197,7 @@ class ExportPanel(QWidget):
         try:
             written = nuke_scripts(self._window.project.value, self._window.project.folder, target)
         except JulnetError as exc:
-            self._window.say(str(exc))
+            self._window.say(sentence_of(exc))
             return []
         if written:
             self._window.say(f"Exported {len(written)} Nuke scripts to {target}")

@@ -132,9 +132,15 @@ def _action(
 
 PANELS = (
     PanelSpec(
-        name="matte", title="Matte", area="right", make=MatteDock, tip="Paint and shape the matte", tab_with="redub"
+        name="matte",
+        title="Matte",
+        area="right",
+        make=MatteDock,
+        tip="Paint and shape the matte",
+        keys=("Alt+5",),
+        tab_with="redub",
     ),
-    PanelSpec(name="review", title="Worth a look", area="right", make=review_list, tip="Where a take is unsure"),
+    PanelSpec(name="review", title="Worth a look", area="right", make=review_list, tip="Where a take is unsure", keys=("Alt+6",)),
 )
 
 ACTIONS = (

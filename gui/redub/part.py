@@ -449,9 +449,15 @@ def _action(
 
 
 PANELS = (
-    PanelSpec(name="redub", title="Re-dub", area="right", make=RedubDock, tip="What to re-dub with"),
+    PanelSpec(name="redub", title="Re-dub", area="right", make=RedubDock, tip="What to re-dub with", keys=("Alt+3",)),
     PanelSpec(
-        name="takes", title="Takes", area="right", make=TakesDock, tip="Rate, name and compare takes", tab_with="redub"
+        name="takes",
+        title="Takes",
+        area="right",
+        make=TakesDock,
+        tip="Rate, name and compare takes",
+        keys=("Alt+4",),
+        tab_with="redub",
     ),
 )
 

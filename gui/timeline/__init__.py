@@ -67,7 +67,7 @@ def _view_has(what: str) -> Callable[[Window], bool]:
     return lambda window: bool(getattr(of(window).view, what)) if "timeline" in window.panels else True
 
 
-PANELS = (PanelSpec(name="timeline", title="Timeline", area="bottom", make=_make, tip="The scene that is cut"),)
+PANELS = (PanelSpec(name="timeline", title="Timeline", area="bottom", make=_make, keys=("Alt+2",), tip="The scene that is cut"),)
 
 _E, _C, _S = "&Edit", "&Clip", "&Sequence"
 ACTIONS = (

@@ -65,6 +65,7 @@ PANELS = (
         area="right",
         make=TrainingDock,
         tip="Make a model of a person from clips of the project",
+        keys=("Alt+8",),
         tab_with="redub",
         shown=False,
     ),
