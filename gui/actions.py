@@ -378,6 +378,23 @@ ACTIONS: tuple[ActionSpec, ...] = (
         run=lambda w: w.viewer.zoom_to_pixels(),
     ),
     ActionSpec(
+        name="toggle_proxies",
+        menu="&View",
+        title="Proxies where playing falls behind",
+        keys=("Ctrl+Alt+P",),
+        tip="Make small copies of media that the machine cannot play in time, and play those",
+        on=lambda w: w.proxies.automatic,
+        new_group=True,
+    ),
+    ActionSpec(
+        name="make_proxies",
+        menu="&View",
+        title="Make proxies",
+        keys=("Ctrl+Shift+Y",),
+        tip="Make small copies of the media that are selected in the bin, or of what is seen",
+        enabled=_with_plate,
+    ),
+    ActionSpec(
         name="toggle_full_screen",
         menu="&View",
         title="Full screen",

@@ -1,4 +1,4 @@
-"""What the user was told: one sentence at a time in the status bar, its details for whoever asks, and the list of all."""
+"""What the user was told: a sentence at a time in the status bar, its details for whoever asks, and the list of all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QListWidget, QMessageBox, QPlainTextEdit, QToolButton, QVBoxLayout
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QListWidget,
+    QMessageBox,
+    QPlainTextEdit,
+    QToolButton,
+    QVBoxLayout,
+)
 
 from gui.background import Told
 from gui.widgets.building import named

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BUFFER_S = 0.12
 SPEEDS = (1, 2, 4, 8, 16)
+_DUE_LEAST, _DROPPED_MOST = 12, 0.2  #: of so many frames or more that were due so many may be dropped
 
 
 class Output(Protocol):
@@ -42,9 +43,11 @@ class Player(QObject):
 
     Signals:
         changed(): it plays or stops, at another speed, or has dropped frames.
+        behind(Session): of this picture's frames too many come too late; once every time it plays.
     """
 
     changed = Signal()
+    behind = Signal(object)
 
     def __init__(
         self, window: Window, output: Output | None = None, clock: Callable[[], float] = time.monotonic
@@ -66,6 +69,8 @@ class Player(QObject):
         self._sounding = False
         self._due: int | None = None
         self._last_shown: int | None = None
+        self._count_due = 0
+        self._told_behind = False
         self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
         window.renderer.shown.connect(self._count)
@@ -109,6 +114,7 @@ class Player(QObject):
             at = last
         self._silence()
         self.speed, self.dropped, self._due, self._last_shown = speed, 0, None, None
+        self._count_due, self._told_behind = 0, False
         self._start_clock(at)
         window.seek(at)
         self._timer.start(max(4, round(500 / float(window.rate))))
@@ -217,11 +223,16 @@ class Player(QObject):
         frame = session.position
         if self._last_shown is not None:
             step = abs(frame - self._last_shown)
+            self._count_due += step
             missed = max(0, step - max(1, round(abs(self.speed))))
             if missed:
                 self.dropped += missed
                 self.changed.emit()
         self._last_shown = frame
+        late = self._count_due >= _DUE_LEAST and self.dropped > _DROPPED_MOST * self._count_due
+        if late and not self._told_behind and abs(self.speed) == 1:
+            self._told_behind = True
+            self.behind.emit(session)
 
 
 class DeviceOutput:

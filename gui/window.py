@@ -38,6 +38,7 @@ from gui.opening import is_take, open_path, open_take
 from gui.palette import CommandPalette, ShortcutEditor
 from gui.playback import Player
 from gui.projects import Projects
+from gui.proxies import Proxies
 from gui.record import Record
 from gui.renderer import Renderer
 from gui.session import Compare, Session, TakeView
@@ -80,6 +81,8 @@ class Window(QMainWindow):
         self.renderer = Renderer(self)
         self.project: Document = Document(self)
         self.shots = Shots(self)
+        self.proxies = Proxies(parent=self)
+        self.renderer.proxy_of = self.proxies.get
         self.record = Record(self.project, self.shots, self)
         self._source = Session()
         self.shown_frame: Session | None = None  #: whose picture is on screen
@@ -95,6 +98,7 @@ class Window(QMainWindow):
         self.player: Player = Player(self)
         self.projects: Projects = Projects(self)
         self._full: QByteArray | None = None
+        self._proxy_seen = False
         self._build_actions()
         self.welcome = Welcome(self)
         self._arrange()
@@ -148,6 +152,7 @@ class Window(QMainWindow):
         self.projects.show_title()
         self._describe(session)
         if session.plate is not None:
+            self.proxies.look(_media_of(session))
             self.renderer.show(session)
 
     def update_actions(self) -> None:
@@ -186,6 +191,9 @@ class Window(QMainWindow):
     def _show_image(self, session: Session, image: QImage) -> None:
         if session.plate is self._session.plate and session.plate is not None:
             self.shown_frame = session
+            if self._proxy_seen != self.renderer.from_proxy:
+                self._proxy_seen = self.renderer.from_proxy
+                self._show_note()
             self.viewer.set_image(image, float(session.plate.pixel_aspect))
 
     def _show_failure(self, session: Session, sentence: str) -> None:
@@ -290,14 +298,43 @@ class Window(QMainWindow):
         self._size.setText("Fit" if self.viewer.zoom == 1 else f"{self.viewer.percent:.0f} %")
 
     def _show_playing(self) -> None:
-        player = self.player
-        if player.playing:
-            said = "" if player.speed == 1 else f"{player.speed:g}×"
-            lost = f"{player.dropped} frames dropped" if player.dropped else ""
-            self.note.setText("  ·  ".join(part for part in (said, lost) if part))
-        else:
-            self.note.setText(f"{player.dropped} frames dropped" if player.dropped else "")
+        player, renderer = self.player, self.renderer
+        quick = player.playing and self.proxies.automatic
+        if renderer.quick and not quick:
+            renderer.quick = False
+            renderer.show(self._session)  # what stands still is the medium's own
+        renderer.quick = quick
+        self._show_note()
         self.update_actions()
+
+    def _show_note(self) -> None:
+        """What is to be known of the picture that plays."""
+        player = self.player
+        said = f"{player.speed:g}×" if player.speed not in (0, 1) else ""
+        lost = f"{player.dropped} frames dropped" if player.dropped else ""
+        share = self.proxies.share
+        making = f"making a proxy, {100 * share:.0f} %" if share < 1 else ""
+        proxy = "proxy" if self._proxy_seen else ""
+        self.note.setText("  ·  ".join(part for part in (proxy, said, lost, making) if part))
+
+    def _fell_behind(self, session: Session) -> None:
+        """Playing cannot keep up: small copies of what is seen are made, and used as soon as they are there."""
+        if self.proxies.automatic:
+            self.proxies.want(_media_of(session))
+
+    def make_proxies(self) -> None:
+        """Of the media that are selected in the bin, else of what is seen."""
+        known = [self.shots.media(path) for path in self.projects.selected_media()]
+        infos = [info for info in known if info is not None and not isinstance(info, str)]
+        missing = self.proxies.want(infos or _media_of(self._session))
+        self.say(
+            f"Making {missing} proxies in the background" if missing else "These media need no proxies, or have them"
+        )
+
+    def toggle_proxies(self) -> None:
+        """Play small copies where the machine falls behind, or never."""
+        self.proxies.set_automatic(not self.proxies.automatic)
+        self._show_playing()
 
     def _timeline_changed(self) -> None:
         if self.on_timeline:
@@ -546,6 +583,7 @@ class Window(QMainWindow):
         self.docks.shut_down()
         self.projects.shut_down()
         self.shots.stop()
+        self.proxies.stop()
         self._client.close()
         self.renderer.stop()
         self.background.wait()
@@ -665,6 +703,9 @@ class Window(QMainWindow):
         self._opacity.valueChanged.connect(self._set_opacity)
         self.timecode.entered.connect(self.enter_position)
         self.player.changed.connect(self._show_playing)
+        self.player.behind.connect(self._fell_behind)
+        self.proxies.changed.connect(self._show_playing)
+        self.proxies.failed.connect(self.say)
         self.project.refused.connect(self.say)
         self.project.changed.connect(self.docks.set_project)
         self.project.changed.connect(self._timeline_changed)
@@ -674,3 +715,9 @@ class Window(QMainWindow):
         self.project.history_changed.connect(self.update_actions)
         for dock in self.docks.docks.values():
             dock.visibilityChanged.connect(lambda _: self.update_actions())
+
+
+def _media_of(session: Session) -> list[MediaInfo]:
+    """The movies that a session's picture is made from."""
+    found = [session.plate, None if session.take is None else session.take.dub]
+    return [info for info in found if info is not None]

@@ -24,6 +24,7 @@ from gui.redub.references import Pixels, ReferenceStrip, references_of_take, swa
 from gui.redub.takes import TakeList
 from gui.session import Compare, Session
 from host_adapters.standalone import edits, scene
+from host_adapters.standalone.takenotes import MOST_STARS
 from host_adapters.standalone.timeline import Clip, TakeRef
 
 if TYPE_CHECKING:
@@ -448,6 +449,18 @@ def _action(
     )
 
 
+def _rating(stars: int) -> ActionSpec:
+    return _action(
+        f"rate_{stars}",
+        f"Rate take {'★' * stars}",
+        f"Give the take {stars} of {MOST_STARS} stars; the same again takes them back",
+        lambda window: _takes(window).rate(stars),
+        f"Ctrl+Alt+{stars}",
+        enabled=_with_take,
+        new_group=stars == 1,
+    )
+
+
 PANELS = (
     PanelSpec(name="redub", title="Re-dub", area="right", make=RedubDock, tip="What to re-dub with", keys=("Alt+3",)),
     PanelSpec(
@@ -483,6 +496,22 @@ ACTIONS = (
         lambda window: _redub(window).face_wanted.emit(),
         "Ctrl+Shift+F",
     ),
+    _action(
+        "dub_earlier",
+        "Dub a frame &earlier",
+        "Slip the dub by a frame",
+        lambda w: _redub(w).nudge(-1),
+        "Ctrl+Left",
+        new_group=True,
+    ),
+    _action("dub_later", "Dub a frame &later", "Slip the dub by a frame", lambda w: _redub(w).nudge(1), "Ctrl+Right"),
+    _action(
+        "listen",
+        "L&isten",
+        "Play the range in a loop with the dub under it, and slip the dub by ear",
+        lambda window: _redub(window).listen.toggle(),
+        "Ctrl+Alt+Space",
+    ),
     _action("redub", "Re-dub", "Render a take in the background", _start, "Ctrl+R"),
     _action("preview_frame", "&Preview this frame", "One frame as the take would show it", _toggle_preview, "Ctrl+P"),
     _action(
@@ -511,12 +540,16 @@ ACTIONS = (
         lambda window: _takes(window).stop_comparing(),
         "Shift+T",
     ),
-    _action("name_take", "Name take…", "Give the take a name", lambda w: _takes(w).rename(), enabled=_with_take),
+    _action(
+        "name_take", "Name take…", "Give the take a name", lambda w: _takes(w).rename(), "Ctrl+F2", enabled=_with_take
+    ),
     _action(
         "delete_take",
         "Delete take",
         "Take the take on screen away; undo brings it back",
         lambda window: _takes(window).delete(),
+        "Ctrl+Delete",
         enabled=_with_take,
     ),
+    *(_rating(stars) for stars in range(1, MOST_STARS + 1)),
 )

@@ -76,6 +76,7 @@ ACTIONS = (
         name="train_model",
         menu="&Re-dub",
         title="&Make a model of a person…",
+        keys=("Ctrl+Shift+G",),
         tip="Fine-tune a model on clips of the project, in the background",
         run=lambda window: window.docks.raise_panel("training"),
         new_group=True,
