@@ -9,6 +9,7 @@ from gui.panels import PanelSpec
 
 if TYPE_CHECKING:
     from gui.export.panel import ExportPanel
+    from gui.session import Session
     from gui.window import Window
 
 
@@ -28,13 +29,17 @@ def _has_clips(window: Window) -> bool:
     return window.project.value.timeline.record_out > 0
 
 
+def _with_anything(session: Session) -> bool:
+    return session.take is not None or session.on_timeline
+
+
 PANELS = (
     PanelSpec(
         name="export",
         title="Export",
         area="right",
         make=_make,
-        tip="The timeline as a movie",
+        tip="The timeline as a movie, takes and mattes for finishing",
         keys=("Alt+7",),
         shown=False,
         tab_with="redub",
@@ -51,6 +56,15 @@ ACTIONS = (
         new_group=True,
         possible=_has_clips,
         run=lambda w: of(w).show_panel(),
+    ),
+    ActionSpec(
+        name="export_takes",
+        menu="&File",
+        title="Export takes and mattes…",
+        keys=("Ctrl+Shift+E",),
+        tip="Deliver the takes that the timeline shows as EXR or ProRes, with their mattes",
+        enabled=_with_anything,
+        run=lambda w: of(w).show_takes(),
     ),
     ActionSpec(
         name="export_otio",

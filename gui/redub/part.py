@@ -131,6 +131,8 @@ class RedubDock(RedubPanel):
         """A take is there: beside its clip on the timeline, and on screen."""
         window = self._window
         window.shots.forget_take(render.take)
+        if render.deliver is not None:
+            return  # its picture is what it was
         attached = render.request is not None and self._attach(render.request)
         if not window.on_timeline:
             window.open_session(render.take)
