@@ -359,9 +359,7 @@ class ExportPanel(QWidget):
         self.take_format.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.take_format.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.take_folder.setAccessibleName("Folder for takes")
-        self.take_button.setToolTip(
-            "Every take that the timeline shows, or else the one on screen"
-        )
+        self.take_button.setToolTip("Every take that the timeline shows, or else the one on screen")
         self.take_button.clicked.connect(self.export_takes)
         form = QFormLayout(verticalSpacing=9, horizontalSpacing=10)
         form.addRow("What", self.take_format)

@@ -17,7 +17,7 @@ from gui.panels import PanelSpec
 from gui.redub.faces import FacePicker
 from gui.redub.framepreview import FramePreview
 from gui.redub.models import list_models
-from gui.redub.panel import RedubPanel
+from gui.redub.panel import RedubPanel, takes_folder
 from gui.redub.queue import RenderQueue
 from gui.redub.queueview import QueueView
 from gui.redub.references import Pixels, ReferenceStrip, references_of_take, swapped
@@ -229,7 +229,7 @@ class RedubDock(RedubPanel):
         session = self._window.session
         if session.plate is None:
             return
-        folder = self._window.project.folder or session.plate.path.parent
+        folder = self._window.project.folder or takes_folder(session.plate.path).parent
         dialog = RecordingDialog(folder / "dubs", self._window)
         dialog.recorded.connect(self.set_dub)
         dialog.open()
