@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -48,9 +49,19 @@ class Background(QObject):
             self._done.emit(done, value)
 
 
-def sentence_of(error: BaseException) -> str:
+class Told(str):
+    """One sentence for the user that knows what stands behind it."""
+
+    __slots__ = ("details",)
+    details: str  #: for whoever asks: where it happened, and what it was caused by
+
+
+def sentence_of(error: BaseException) -> Told:
     """What a person is told of an error; what we did not expect goes to the log with its traceback."""
     if isinstance(error, JulnetError):
-        return str(error)
-    log.error("unexpected error", exc_info=error)
-    return f"something went wrong that should not ({type(error).__name__}: {error})"
+        told = Told(error)
+    else:
+        log.error("unexpected error", exc_info=error)
+        told = Told(f"something went wrong that should not ({type(error).__name__}: {error})")
+    told.details = "".join(traceback.format_exception(error))
+    return told

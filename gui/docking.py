@@ -1,19 +1,16 @@
-"""The window's docks: made from the list of panels, shown and hidden by the View menu, remembered."""
+"""The window's docks: made from the list of panels, shown and hidden by the Window menu, remembered."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDockWidget, QWidget
 
 from gui.panels import MayRefuse, PanelSpec, ShowsProject, ShowsSession, ShutsDown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from PySide6.QtWidgets import QMenu
 
     from gui.session import Session
     from gui.window import Window
@@ -48,11 +45,6 @@ class Docks:
         dock.setAccessibleName(spec.title)
         dock.setWidget(panel)
         self.panels[spec.name], self.docks[spec.name] = panel, dock
-        toggle = dock.toggleViewAction()
-        toggle.setToolTip(spec.tip or f"Show or hide {spec.title}")
-        toggle.setStatusTip(toggle.toolTip())
-        if spec.keys:
-            toggle.setShortcuts([QKeySequence(key) for key in spec.keys])
 
     def arrange(self) -> None:
         """As on first start."""
@@ -76,10 +68,17 @@ class Docks:
         if len(pair) == 2:
             self._window.resizeDocks(pair, [640, 260], Qt.Orientation.Vertical)
 
-    def add_to(self, menu: QMenu) -> None:
-        """An entry for every panel."""
-        for spec in self._specs:
-            menu.addAction(self.docks[spec.name].toggleViewAction())
+    def in_front(self, name: str) -> bool:
+        """Whether a panel is seen: open, and not behind another one's tab."""
+        dock = self.docks[name]
+        return dock.isVisible() and not dock.visibleRegion().isEmpty()
+
+    def toggle(self, name: str) -> None:
+        """Bring a panel to the front, or put it away where it is there already."""
+        if self.in_front(name):
+            self.docks[name].hide()
+        else:
+            self.raise_panel(name)
 
     def raise_panel(self, name: str) -> QWidget:
         """Bring a panel to the front."""

@@ -100,6 +100,10 @@ class RedubJobs(QObject):
         """Write a take's files anew from its edited matte. There must be no other job under way."""
         self._ask("comp", take=str(take))
 
+    def deliver(self, take: Path, what: tuple[str, ...]) -> None:
+        """Write a take's mattes anew, and further deliveries. There must be no other job under way."""
+        self._ask("matte", take=str(take), deliver=list(what))
+
     def _ask(self, verb: str, **values: Any) -> None:
         if self.running:
             raise RuntimeError("a render is under way")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gui.panels import action_specs, panel_specs
+from gui.panels import action_specs
 
 HEAD = """# What julnet-editor can do, and the keys for it
 
@@ -24,8 +24,6 @@ def page() -> str:
             if spec.menu == menu
         ]
         parts.append(f"## {menu.replace('&', '')}\n\n| action | keys | |\n|---|---|---|\n" + "\n".join(rows) + "\n")
-    rows = [f"| {spec.title} | {_keys(spec.keys)} | {spec.tip} |" for spec in panel_specs()]
-    parts.append("## Panels, in the menu Window\n\n| panel | keys | |\n|---|---|---|\n" + "\n".join(rows) + "\n")
     return "\n".join(parts)
 
 

@@ -24,9 +24,9 @@ class Latest(QObject):
     """
 
     done = Signal(object, object)
-    failed = Signal(object, str)
+    failed = Signal(object, object)
     _done = Signal(object, object)
-    _failed = Signal(object, str)
+    _failed = Signal(object, object)
 
     def __init__(self, work: Callable[[Any], Any], name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)

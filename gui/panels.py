@@ -60,7 +60,7 @@ class PanelSpec:
     area: Area
     make: Callable[[Window], QWidget]
     tip: str = ""
-    keys: tuple[str, ...] = ()  #: show or hide it
+    keys: tuple[str, ...] = ()  #: bring it to the front, or put it away
     shown: bool = True  #: on first start
     tab_with: str | None = None  #: a panel behind whose tab it stands, instead of a place of its own
 
@@ -108,7 +108,24 @@ def panel_specs() -> tuple[PanelSpec, ...]:
 
 
 def action_specs() -> tuple[ActionSpec, ...]:
-    """Every action: the window's own, then those of the parts."""
+    """Every action: the window's own, those of the parts, and one for every panel."""
     from gui.actions import ACTIONS
 
-    return (*ACTIONS, *(spec for module in modules() for spec in getattr(module, "ACTIONS", ())))
+    parts = (spec for module in modules() for spec in getattr(module, "ACTIONS", ()))
+    shown = (_panel_action(spec, first=place == 0) for place, spec in enumerate(panel_specs()))
+    return (*ACTIONS, *parts, *shown)
+
+
+def _panel_action(spec: PanelSpec, *, first: bool) -> ActionSpec:
+    from gui.actions import ActionSpec
+
+    return ActionSpec(
+        name=f"panel_{spec.name}",
+        menu="&Window",
+        title=spec.title,
+        keys=spec.keys,
+        tip=f"{spec.tip}: bring the panel to the front, or put it away",
+        new_group=first,
+        run=lambda window: window.docks.toggle(spec.name),
+        on=lambda window: window.docks.in_front(spec.name),
+    )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _BUFFER_S = 0.12
 SPEEDS = (1, 2, 4, 8, 16)
+_DUE_LEAST, _DROPPED_MOST = 12, 0.2  #: of so many frames or more that were due so many may be dropped
 
 
 class Output(Protocol):
@@ -42,9 +43,11 @@ class Player(QObject):
 
     Signals:
         changed(): it plays or stops, at another speed, or has dropped frames.
+        behind(Session): of this picture's frames too many come too late; once every time it plays.
     """
 
     changed = Signal()
+    behind = Signal(object)
 
     def __init__(
         self, window: Window, output: Output | None = None, clock: Callable[[], float] = time.monotonic
@@ -56,6 +59,7 @@ class Player(QObject):
         self.bank = SoundBank()
         self.speed = 0.0  #: 1 = forward at the rate; negative = backward; 0 = stopped
         self.looping = False
+        self.holding = False  #: the stop key is down: the shuttle's keys step by single frames
         self.dropped = 0  #: frames since `play` that were due and were not shown
         self._parts: tuple[Part, ...] = ()
         self._audition: tuple[Part, ...] | None = None
@@ -65,6 +69,8 @@ class Player(QObject):
         self._sounding = False
         self._due: int | None = None
         self._last_shown: int | None = None
+        self._count_due = 0
+        self._told_behind = False
         self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
         window.renderer.shown.connect(self._count)
@@ -82,7 +88,10 @@ class Player(QObject):
             self.play(1)
 
     def shuttle(self, direction: int) -> None:
-        """J and L: the other way at once, the same way twice as fast with every press."""
+        """J and L: the other way at once, the same way twice as fast with every press; with K down one frame."""
+        if self.holding:
+            self._window.seek(self._window.position + direction)
+            return
         speed = abs(self.speed)
         if self.speed * direction <= 0:
             self.play(direction)
@@ -105,10 +114,16 @@ class Player(QObject):
             at = last
         self._silence()
         self.speed, self.dropped, self._due, self._last_shown = speed, 0, None, None
+        self._count_due, self._told_behind = 0, False
         self._start_clock(at)
         window.seek(at)
         self._timer.start(max(4, round(500 / float(window.rate))))
         self.changed.emit()
+
+    def hold(self) -> None:
+        """K: stand still, and step as long as it is down."""
+        self.stop()
+        self.holding = True
 
     def stop(self) -> None:
         """Stand still."""
@@ -208,11 +223,16 @@ class Player(QObject):
         frame = session.position
         if self._last_shown is not None:
             step = abs(frame - self._last_shown)
+            self._count_due += step
             missed = max(0, step - max(1, round(abs(self.speed))))
             if missed:
                 self.dropped += missed
                 self.changed.emit()
         self._last_shown = frame
+        late = self._count_due >= _DUE_LEAST and self.dropped > _DROPPED_MOST * self._count_due
+        if late and not self._told_behind and abs(self.speed) == 1:
+            self._told_behind = True
+            self.behind.emit(session)
 
 
 class DeviceOutput:

@@ -27,6 +27,16 @@ def set_keys(changed: dict[str, list[str]]) -> None:
     settings().setValue("keys", json.dumps(changed))
 
 
+def proxies() -> bool:
+    """Whether proxies are made where playing falls behind."""
+    return _json("proxies", [True]) != [False]
+
+
+def set_proxies(on: bool) -> None:
+    """Remember it."""
+    settings().setValue("proxies", json.dumps([on]))
+
+
 def recent() -> list[str]:
     """Projects that were open, the last one first."""
     return [str(path) for path in _json("recent", [])]

@@ -188,7 +188,7 @@ class Projects(QObject):
         try:
             storage.save(project, folder)
         except InputError as exc:
-            self._window.say(str(exc))
+            self._window.say(sentence_of(exc))
             return False
         if folder != old:
             self._forget_scratch()
@@ -370,10 +370,18 @@ class Projects(QObject):
 
         timeline.of(self._window).drop(ids, track, frame, inserted)
 
+    def selected_media(self) -> list[Path]:
+        """The files that are selected in the bin."""
+        from gui import bin as media_bin
+
+        items = [self._document.value.item(name) for name in media_bin.of(self._window).selected()]
+        return [self._document.path_of(item.media.path) for item in items if item.kind == "video"]
+
     def look_for_media(self) -> None:
         """Look for the project's files, in the background; panels show what is missing."""
         project, folder = self._document.value, self._document.folder
         self._window.shots.forget()
+        self._window.proxies.forget()
         self._queue.add("missing", lambda: storage.missing(project, folder), self._found_missing, anew=True)
 
     def _check_missing(self, project: Project) -> None:
@@ -513,6 +521,7 @@ ACTIONS = (
         name="relink_media",
         menu="&File",
         title="&Relink media…",
+        keys=("Ctrl+Alt+L",),
         tip="Say where files that are missing lie now",
         run=lambda w: w.projects.choose_relink(),
         possible=lambda w: bool(w.projects.missing),
@@ -521,6 +530,7 @@ ACTIONS = (
         name="show_notes",
         menu="&Help",
         title="What was left out…",
+        keys=("Ctrl+Alt+W",),
         tip="What the timeline that was opened last holds and a project cannot carry",
         run=lambda w: w.projects.show_notes(),
     ),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from julnet_plugin.types import MediaInfo
 
 
+_OPEN = 6  #: media whose decoder stays open: those of both sides of a cut, with their takes
+_BYTES = 128 << 20  #: memory for the frames of each
+
+
 class Renderer(QObject):
     """Pictures of a session, made on a thread of its own.
 
@@ -28,14 +35,18 @@ class Renderer(QObject):
     """
 
     shown = Signal(object, QImage)
-    failed = Signal(object, str)
+    failed = Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._media: dict[str, RandomAccess] = {}
+        self._media: OrderedDict[tuple[Path, str | None], RandomAccess] = OrderedDict()
         #: Pictures that are not in a file (yet): "plate", "dub" or "matte" to a function that the renderer's thread
         #: asks first. It returns the picture of the session's frame, (H, W, 3) uint8, or None for what the file holds.
         self.sources: dict[str, Callable[[Session], Pixels | None]] = {}
+        #: Of a medium's path to its small copy, where there is one; asked while `quick` is set.
+        self.proxy_of: Callable[[Path], MediaInfo | None] = lambda _: None
+        self.quick = False  #: it plays: proxies will do
+        self.from_proxy = False  #: the last picture was made from one
         #: The take whose matte a layer draws as it is being edited; that of other takes comes from their files.
         self.live_matte: Path | None = None
         self._latest = Latest(self._image, "julnet-viewer", self)
@@ -67,6 +78,7 @@ class Renderer(QObject):
     def render(self, session: Session) -> Pixels:
         """Decode and mix. Runs on the renderer's thread."""
         assert session.plate is not None
+        self.from_proxy = False
         take, index = session.take, session.take_frame
         space = take.colour_space if take else None
         if take is None or index is None:
@@ -76,10 +88,12 @@ class Renderer(QObject):
         else:
             picture = self._read(session, "dub", take.dub, index, space)
         if session.overlay and take.matte is not None and take.folder != self.live_matte:
-            picture = tinted(picture, self._read(session, "matte", take.matte, index, None)[..., 0], session.opacity)
+            matte = self._read(session, "matte", take.matte, index, None)
+            picture, matte = _alike(picture, matte)
+            picture = tinted(picture, matte[..., 0], session.opacity)
         if session.compare in (Compare.PLATE, Compare.DUB):
             return picture
-        plate = self._read(session, "plate", session.plate, session.frame, space)
+        plate, picture = _alike(self._read(session, "plate", session.plate, session.frame, space), picture)
         if session.compare is Compare.WIPE:
             return wiped(plate, picture, session.wipe)
         return side_by_side(plate, picture) if session.compare is Compare.SPLIT else difference(plate, picture)
@@ -87,17 +101,37 @@ class Renderer(QObject):
     def _read(self, session: Session, name: str, info: MediaInfo, index: int, space: str | None) -> Pixels:
         source = self.sources.get(name)
         made = source(session) if source is not None else None
-        return self._from_file(name, info, index, space) if made is None else made
+        if made is not None:
+            return made
+        proxy = self.proxy_of(info.path) if self.quick else None
+        if proxy is not None and index < proxy.frame_count:
+            self.from_proxy = True
+            return self._from_file(proxy, index, None)
+        return self._from_file(info, index, space)
 
-    def _from_file(self, name: str, info: MediaInfo, index: int, space: str | None) -> Pixels:
-        medium = self._media.get(name)
+    def _from_file(self, info: MediaInfo, index: int, space: str | None) -> Pixels:
+        key = (info.path, space)
+        medium = self._media.get(key)
         if medium is None or medium.info is not info:
             if medium is not None:
                 medium.close()
-            medium = self._media[name] = RandomAccess(info, space)
+            medium = self._media[key] = RandomAccess(info, space, _BYTES)
+        self._media.move_to_end(key)
+        while len(self._media) > _OPEN:
+            self._media.popitem(last=False)[1].close()
         return medium.frame(index)
 
     def _close(self) -> None:
         for medium in self._media.values():
             medium.close()
         self._media.clear()
+
+
+def _alike(first: Pixels, second: Pixels) -> tuple[Pixels, Pixels]:
+    """Two pictures of one size: where one is of a proxy the other becomes as small."""
+    if first.shape == second.shape:
+        return first, second
+    height, width = min(first.shape[:2], second.shape[:2])
+    both = (cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA) for p in (first, second))
+    small, other = (np.asarray(p, np.uint8) for p in both)
+    return small, other

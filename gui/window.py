@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QDragEnterEvent, QDropEvent, QImage, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
     QButtonGroup,
     QFileDialog,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QMainWindow,
     QSizePolicy,
     QSlider,
@@ -25,15 +28,17 @@ from PySide6.QtWidgets import (
 from gui import panels, preferences
 from gui import session as sessions
 from gui.actions import ActionSpec
-from gui.background import Background
+from gui.background import Background, sentence_of
 from gui.docking import Docks
 from gui.document import Document
 from gui.entry import TimecodeEntry, parse_position
 from gui.jobs import RedubJobs
+from gui.messages import Messages
 from gui.opening import is_take, open_path, open_take
 from gui.palette import CommandPalette, ShortcutEditor
 from gui.playback import Player
 from gui.projects import Projects
+from gui.proxies import Proxies
 from gui.record import Record
 from gui.renderer import Renderer
 from gui.session import Compare, Session, TakeView
@@ -70,11 +75,14 @@ class Window(QMainWindow):
         self.setObjectName("editor")
         self._session = Session()
         self._client = client
+        self.messages = Messages(self)
         self.jobs = RedubJobs(client, self)
         self.background = Background(self)
         self.renderer = Renderer(self)
         self.project: Document = Document(self)
         self.shots = Shots(self)
+        self.proxies = Proxies(parent=self)
+        self.renderer.proxy_of = self.proxies.get
         self.record = Record(self.project, self.shots, self)
         self._source = Session()
         self.shown_frame: Session | None = None  #: whose picture is on screen
@@ -85,10 +93,12 @@ class Window(QMainWindow):
         self.actions_by_name: dict[str, QAction] = {}
         self.timecode: TimecodeEntry = TimecodeEntry()
         self._shown = named(QLabel(), "quiet")
+        self._size = named(QToolButton(), "tab")
         self._opacity = QSlider(Qt.Orientation.Horizontal)
         self.player: Player = Player(self)
         self.projects: Projects = Projects(self)
         self._full: QByteArray | None = None
+        self._proxy_seen = False
         self._build_actions()
         self.welcome = Welcome(self)
         self._arrange()
@@ -98,6 +108,7 @@ class Window(QMainWindow):
         self._restore_layout()
         self.viewer.set_message(WELCOME)
         self.set_session(Session())
+        self.viewer.setFocus()  # keys are the playhead's and not a search field's
 
     # What is shown
 
@@ -111,9 +122,9 @@ class Window(QMainWindow):
         """The panels by name."""
         return self.docks.panels
 
-    def say(self, sentence: str) -> None:
-        """Tell the user one sentence, in the status bar."""
-        self.statusBar().showMessage(sentence)
+    def say(self, sentence: str, details: str = "") -> None:
+        """Tell the user one sentence, in the status bar, with details for whoever asks."""
+        self.messages.say(sentence, details)
 
     @property
     def source_session(self) -> Session:
@@ -141,6 +152,7 @@ class Window(QMainWindow):
         self.projects.show_title()
         self._describe(session)
         if session.plate is not None:
+            self.proxies.look(_media_of(session))
             self.renderer.show(session)
 
     def update_actions(self) -> None:
@@ -179,6 +191,9 @@ class Window(QMainWindow):
     def _show_image(self, session: Session, image: QImage) -> None:
         if session.plate is self._session.plate and session.plate is not None:
             self.shown_frame = session
+            if self._proxy_seen != self.renderer.from_proxy:
+                self._proxy_seen = self.renderer.from_proxy
+                self._show_note()
             self.viewer.set_image(image, float(session.plate.pixel_aspect))
 
     def _show_failure(self, session: Session, sentence: str) -> None:
@@ -214,7 +229,7 @@ class Window(QMainWindow):
             return open_path(path)
 
     def _opened(self, found: Session | TakeView) -> None:
-        self.statusBar().clearMessage()
+        self.say("")
         if isinstance(found, TakeView):
             found = sessions.with_take(replace(self._session, on_timeline=False, clip_id=None), found)
         self.set_session(found)
@@ -279,15 +294,47 @@ class Window(QMainWindow):
         else:
             self.set_session(sessions.with_plate(self._source, info))
 
+    def _show_size(self) -> None:
+        self._size.setText("Fit" if self.viewer.zoom == 1 else f"{self.viewer.percent:.0f} %")
+
     def _show_playing(self) -> None:
-        player = self.player
-        if player.playing:
-            said = "" if player.speed == 1 else f"{player.speed:g}×"
-            lost = f"{player.dropped} frames dropped" if player.dropped else ""
-            self.note.setText("  ·  ".join(part for part in (said, lost) if part))
-        else:
-            self.note.setText(f"{player.dropped} frames dropped" if player.dropped else "")
+        player, renderer = self.player, self.renderer
+        quick = player.playing and self.proxies.automatic
+        if renderer.quick and not quick:
+            renderer.quick = False
+            renderer.show(self._session)  # what stands still is the medium's own
+        renderer.quick = quick
+        self._show_note()
         self.update_actions()
+
+    def _show_note(self) -> None:
+        """What is to be known of the picture that plays."""
+        player = self.player
+        said = f"{player.speed:g}×" if player.speed not in (0, 1) else ""
+        lost = f"{player.dropped} frames dropped" if player.dropped else ""
+        share = self.proxies.share
+        making = f"making a proxy, {100 * share:.0f} %" if share < 1 else ""
+        proxy = "proxy" if self._proxy_seen else ""
+        self.note.setText("  ·  ".join(part for part in (proxy, said, lost, making) if part))
+
+    def _fell_behind(self, session: Session) -> None:
+        """Playing cannot keep up: small copies of what is seen are made, and used as soon as they are there."""
+        if self.proxies.automatic:
+            self.proxies.want(_media_of(session))
+
+    def make_proxies(self) -> None:
+        """Of the media that are selected in the bin, else of what is seen."""
+        known = [self.shots.media(path) for path in self.projects.selected_media()]
+        infos = [info for info in known if info is not None and not isinstance(info, str)]
+        missing = self.proxies.want(infos or _media_of(self._session))
+        self.say(
+            f"Making {missing} proxies in the background" if missing else "These media need no proxies, or have them"
+        )
+
+    def toggle_proxies(self) -> None:
+        """Play small copies where the machine falls behind, or never."""
+        self.proxies.set_automatic(not self.proxies.automatic)
+        self._show_playing()
 
     def _timeline_changed(self) -> None:
         if self.on_timeline:
@@ -364,7 +411,7 @@ class Window(QMainWindow):
         try:
             frame = parse_position(text, self.position, self.rate, start, drop)
         except TimeRangeError as exc:
-            self.say(str(exc))
+            self.say(sentence_of(exc))
             return
         self.seek(frame)
 
@@ -411,6 +458,10 @@ class Window(QMainWindow):
         palette.exec()
         palette.deleteLater()
 
+    def zoom_picture(self, factor: float) -> None:
+        """Show the picture larger or smaller."""
+        self.viewer.set_zoom(self.viewer.zoom * factor)
+
     def edit_keys(self) -> None:
         """Change shortcuts."""
         editor = ShortcutEditor(self)
@@ -451,12 +502,12 @@ class Window(QMainWindow):
         span = sessions.next_span(self._session, step)
         if span is not None:
             self.go_to(span.peak)
-            self.statusBar().showMessage(f"Frames {span.start} to {span.stop - 1}: {span.sentence}")
+            self.say(f"Frames {span.start} to {span.stop - 1}: {span.sentence}")
         elif take is not None and take.worst_frame is not None:
             self.go_to(take.worst_frame)
-            self.statusBar().showMessage("The take lists no stretch to look at; this is its most uncertain frame")
+            self.say("The take lists no stretch to look at; this is its most uncertain frame")
         else:
-            self.statusBar().showMessage("No frame of this take was re-dubbed")
+            self.say("No frame of this take was re-dubbed")
 
     # Ways of looking
 
@@ -487,6 +538,10 @@ class Window(QMainWindow):
     def _set_opacity(self, percent: int) -> None:
         self.set_session(replace(self._session, opacity=percent / 100))
 
+    def change_opacity(self, percent: int) -> None:
+        """More or less of the overlay."""
+        self._opacity.setValue(self._opacity.value() + percent)
+
     # Undo
 
     def undo(self) -> None:
@@ -496,6 +551,25 @@ class Window(QMainWindow):
     def redo(self) -> None:
         """Do it again."""
         self.project.history.redo()
+
+    # Keys that are nobody's action
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: D102
+        key = event.key()
+        writing = isinstance(QApplication.focusWidget(), QLineEdit | QAbstractSpinBox)
+        if writing and key in (Qt.Key.Key_Escape, Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.viewer.setFocus()  # what was typed is done: keys move the playhead again
+        elif key == Qt.Key.Key_Escape and self.viewer.tool is not None:
+            self.viewer.tool.leave()
+        elif key == Qt.Key.Key_Escape and self.full_screen:
+            self.toggle_full_screen()
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:  # noqa: D102
+        if not event.isAutoRepeat():
+            self.player.holding = False
+        super().keyReleaseEvent(event)
 
     # Leaving
 
@@ -509,6 +583,7 @@ class Window(QMainWindow):
         self.docks.shut_down()
         self.projects.shut_down()
         self.shots.stop()
+        self.proxies.stop()
         self._client.close()
         self.renderer.stop()
         self.background.wait()
@@ -540,8 +615,6 @@ class Window(QMainWindow):
             self.addAction(action)  # works while the menu bar is hidden, too
 
     def _finish_menus(self) -> None:
-        self._menus["&Window"].addSeparator()
-        self.docks.add_to(self._menus["&Window"])
         for menu in self._menus.values():
             menu.setToolTipsVisible(True)
             menu.menuAction().setVisible(not menu.isEmpty())
@@ -565,11 +638,7 @@ class Window(QMainWindow):
         below.setContentsMargins(12, 6, 12, 4)
         below.addWidget(self.timecode)
         below.addWidget(Transport(self))
-        below.addSpacing(8)
-        self._shown.setSizePolicy(
-            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
-        )  # it may not widen the window
-        below.addWidget(self._shown, 1)
+        below.addStretch(1)
         for name in ("toggle_dub", "toggle_wipe", "toggle_overlay"):
             button = QToolButton()
             button.setDefaultAction(self.actions_by_name[name])
@@ -611,9 +680,18 @@ class Window(QMainWindow):
             group.addButton(button)
             line.addWidget(button)
             self._monitors[on_timeline] = button
-        line.addStretch()
+        line.addSpacing(10)
+        self._shown.setSizePolicy(
+            QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred
+        )  # it may not widen the window
+        line.addWidget(self._shown, 1)
         self.note = named(QLabel(), "quiet")
         line.addWidget(self.note)
+        self._size.setText("Fit")
+        self._size.setToolTip("Size of the picture; the wheel changes it, a click here shows all of it (Shift+Z)")
+        self._size.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._size.clicked.connect(self.actions_by_name["fit_picture"].trigger)
+        line.addWidget(self._size)
         return bar
 
     def _connect(self) -> None:
@@ -621,9 +699,13 @@ class Window(QMainWindow):
         self.renderer.failed.connect(self._show_failure)
         self.scrub_bar.scrubbed.connect(self.go_to)
         self.viewer.dragged.connect(self._move_wipe)
+        self.viewer.zoomed.connect(self._show_size)
         self._opacity.valueChanged.connect(self._set_opacity)
         self.timecode.entered.connect(self.enter_position)
         self.player.changed.connect(self._show_playing)
+        self.player.behind.connect(self._fell_behind)
+        self.proxies.changed.connect(self._show_playing)
+        self.proxies.failed.connect(self.say)
         self.project.refused.connect(self.say)
         self.project.changed.connect(self.docks.set_project)
         self.project.changed.connect(self._timeline_changed)
@@ -631,3 +713,11 @@ class Window(QMainWindow):
         self.record.marked.connect(self._timeline_changed)
         self.shots.learned.connect(self._timeline_changed)
         self.project.history_changed.connect(self.update_actions)
+        for dock in self.docks.docks.values():
+            dock.visibilityChanged.connect(lambda _: self.update_actions())
+
+
+def _media_of(session: Session) -> list[MediaInfo]:
+    """The movies that a session's picture is made from."""
+    found = [session.plate, None if session.take is None else session.take.dub]
+    return [info for info in found if info is not None]

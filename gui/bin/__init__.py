@@ -24,7 +24,7 @@ def of(window: Window) -> BinPanel:
     return panel  # type: ignore[no-any-return]
 
 
-PANELS = (PanelSpec(name="bin", title="Media", area="left", make=_make, tip="The project's media"),)
+PANELS = (PanelSpec(name="bin", title="Media", area="left", make=_make, keys=("Alt+1",), tip="The project's media"),)
 
 ACTIONS = (
     ActionSpec(

@@ -9,6 +9,7 @@ from gui.panels import PanelSpec
 
 if TYPE_CHECKING:
     from gui.export.panel import ExportPanel
+    from gui.session import Session
     from gui.window import Window
 
 
@@ -28,13 +29,18 @@ def _has_clips(window: Window) -> bool:
     return window.project.value.timeline.record_out > 0
 
 
+def _with_anything(session: Session) -> bool:
+    return session.take is not None or session.on_timeline
+
+
 PANELS = (
     PanelSpec(
         name="export",
         title="Export",
         area="right",
         make=_make,
-        tip="The timeline as a movie",
+        tip="The timeline as a movie, takes and mattes for finishing",
+        keys=("Alt+7",),
         shown=False,
         tab_with="redub",
     ),
@@ -52,9 +58,19 @@ ACTIONS = (
         run=lambda w: of(w).show_panel(),
     ),
     ActionSpec(
+        name="export_takes",
+        menu="&File",
+        title="Export takes and mattes…",
+        keys=("Ctrl+Shift+E",),
+        tip="Deliver the takes that the timeline shows as EXR or ProRes, with their mattes",
+        enabled=_with_anything,
+        run=lambda w: of(w).show_takes(),
+    ),
+    ActionSpec(
         name="export_otio",
         menu="&File",
         title="Export OTIO…",
+        keys=("Ctrl+Alt+O",),
         tip="Write the timeline for any program that reads OpenTimelineIO",
         possible=_has_clips,
         run=lambda w: of(w).choose("otio"),
@@ -63,6 +79,7 @@ ACTIONS = (
         name="export_resolve",
         menu="&File",
         title="Export for Resolve…",
+        keys=("Ctrl+Alt+D",),
         tip="Write OpenTimelineIO in the shape that DaVinci Resolve takes",
         possible=_has_clips,
         run=lambda w: of(w).choose("resolve"),
@@ -71,6 +88,7 @@ ACTIONS = (
         name="export_fcp7",
         menu="&File",
         title="Export FCP7 XML…",
+        keys=("Ctrl+Alt+X",),
         tip="Write XML that Premiere, Resolve and Avid read",
         possible=_has_clips,
         run=lambda w: of(w).choose("fcp7"),
@@ -79,6 +97,7 @@ ACTIONS = (
         name="export_edl",
         menu="&File",
         title="Export EDL…",
+        keys=("Ctrl+Alt+E",),
         tip="Write a CMX 3600 list of the picture as it is seen",
         possible=_has_clips,
         run=lambda w: of(w).choose("edl"),
@@ -87,6 +106,7 @@ ACTIONS = (
         name="export_nuke",
         menu="&File",
         title="Export Nuke scripts…",
+        keys=("Ctrl+Alt+N",),
         tip="Write a Nuke script for every take that the timeline shows",
         possible=_has_clips,
         run=lambda w: of(w).choose_nuke(),

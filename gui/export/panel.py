@@ -18,11 +18,14 @@ from PySide6.QtWidgets import (
     QMessageBox,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
+from gui.background import sentence_of
 from gui.export.movie import FORMATS, export_movie
+from gui.export.takes import TAKE_FORMATS, copy_take, shown_takes, to_deliver
 from gui.jobs import Pace
 from gui.widgets.building import named, row
 from host_adapters.standalone import exports, storage
@@ -31,6 +34,8 @@ from julnet_plugin.errors import JulnetError, RedubCancelled
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
+    from gui.export.takes import TakeFormat
+    from gui.redub.queue import Render, RenderQueue
     from gui.window import Window
     from host_adapters.standalone.project import Project
 
@@ -48,10 +53,12 @@ class ExportPanel(QWidget):
     Signals:
         finished(Path): the movie is whole.
         failed(str): it is not, and why.
+        takes_exported(list): the folders that takes were laid into.
     """
 
     finished = Signal(object)
     failed = Signal(str)
+    takes_exported = Signal(object)
     _progressed = Signal(int, int)
 
     def __init__(self, window: Window) -> None:
@@ -71,6 +78,16 @@ class ExportPanel(QWidget):
         self.cancel_button = QPushButton("Cancel")
         self.bar = QProgressBar(textVisible=False)
         self.said = named(QLabel(wordWrap=True), "quiet")
+        self.take_format = QComboBox()
+        for name, kind in TAKE_FORMATS.items():
+            self.take_format.addItem(kind.title, name)
+        self.take_folder = QLineEdit(placeholderText="the folder that takes go to")
+        self.take_button = QPushButton("Export takes")
+        self.take_said = named(QLabel(wordWrap=True), "quiet")
+        self._delivering: dict[int, tuple[Path, TakeFormat, Path]] = {}
+        self._left = 0  # takes of this export that are not there yet
+        self._copied: list[Path] = []
+        self._queue: RenderQueue | None = None
         self._arrange()
         self.set_project(window.project.value)
 
@@ -164,6 +181,90 @@ class ExportPanel(QWidget):
         self.start_button.setEnabled(not self._running)
         self.cancel_button.setEnabled(self._running)
 
+    # Takes and mattes
+
+    def show_takes(self) -> None:
+        """Come to the front, ready to export takes."""
+        if not self.take_folder.text():
+            self.take_folder.setText(str(Path(self._window.projects.last_folder()) / "export"))
+        self._window.docks.raise_panel("export")
+        self.take_button.setFocus()
+
+    def export_takes(self) -> None:
+        """Deliver the takes that the timeline shows, or the one on screen, into the folder."""
+        from gui.matte.part import editor_of
+
+        target, form = Path(self.take_folder.text()), TAKE_FORMATS[self.take_format.currentData()]
+        takes = shown_takes(self._window.project.value, self._window.project.folder)
+        seen = self._window.session.take
+        takes = takes or ([] if seen is None else [seen.folder])
+        if self._left or not self.take_folder.text():
+            return
+        if not takes:
+            self._say_of_takes("The timeline shows no take; re-dub a clip first", error=True)
+            return
+        unsaved = editor_of(self._window).save_now()
+        if unsaved is not None:
+            self._say_of_takes(unsaved, error=True)
+            return
+        self._left, self._copied = len(takes), []
+        self.take_button.setEnabled(False)
+        self._say_of_takes(f"Exporting {len(takes)} takes…")
+        for take in takes:
+            self._window.background.run(
+                lambda take=take: to_deliver(take, form),
+                lambda missing, take=take: self._deliver(take, form, target, missing),
+                self._not_exported,
+            )
+
+    def _deliver(self, take: Path, form: TakeFormat, target: Path, missing: tuple[str, ...] | None) -> None:
+        """The worker writes what the take does not have; it is copied then."""
+        if missing is None:
+            self._copy(take, form, target)
+            return
+        if self._queue is None:
+            self._queue = self._window.panels["redub"].queue  # type: ignore[attr-defined]
+            self._queue.ended.connect(self._delivered)
+        self._delivering[self._queue.deliver(take, missing).id] = (take, form, target)
+
+    def _delivered(self, render: Render) -> None:
+        wanted = self._delivering.pop(render.id, None)
+        if wanted is None:
+            return
+        if render.state == "done":
+            self._copy(*wanted)
+        else:
+            self._not_exported(render.message or f"Stopped; {render.take.name} was not exported")
+
+    def _copy(self, take: Path, form: TakeFormat, target: Path) -> None:
+        self._window.background.run(lambda: copy_take(take, form, target), self._take_exported, self._not_exported)
+
+    def _take_exported(self, folder: Path) -> None:
+        self._copied.append(folder)
+        self._one_less(f"Done: {len(self._copied)} takes in {folder.parent}")
+
+    def _not_exported(self, sentence: str) -> None:
+        self._window.say(sentence)
+        self._one_less(sentence, error=True)
+
+    def _one_less(self, sentence: str, *, error: bool = False) -> None:
+        self._left -= 1
+        if error or not self._left:
+            self._say_of_takes(sentence, error=error)
+        if not self._left:
+            self.take_button.setEnabled(True)
+            self.takes_exported.emit(self._copied)
+
+    def _say_of_takes(self, sentence: str, *, error: bool = False) -> None:
+        self.take_said.setObjectName("error" if error else "quiet")
+        self.take_said.style().polish(self.take_said)
+        self.take_said.setText(sentence)
+
+    def _browse_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Export takes", self.take_folder.text())
+        if name:
+            self.take_folder.setText(name)
+
     # Other programs
 
     def choose(self, kind: str) -> None:
@@ -181,7 +282,7 @@ class ExportPanel(QWidget):
         try:
             storage.write_text(text_of(kind, project, folder), path)
         except JulnetError as exc:
-            self._window.say(str(exc))
+            self._window.say(sentence_of(exc))
         else:
             self._window.say(f"Exported {path.name}")
 
@@ -196,7 +297,7 @@ class ExportPanel(QWidget):
         try:
             written = nuke_scripts(self._window.project.value, self._window.project.folder, target)
         except JulnetError as exc:
-            self._window.say(str(exc))
+            self._window.say(sentence_of(exc))
             return []
         if written:
             self._window.say(f"Exported {len(written)} Nuke scripts to {target}")
@@ -242,7 +343,28 @@ class ExportPanel(QWidget):
         column.addLayout(row(self.start_button, self.cancel_button))
         column.addWidget(self.bar)
         column.addWidget(self.said)
+        column.addWidget(named(QLabel("Takes and mattes"), "heading"))
+        column.addLayout(self._takes_form())
+        column.addWidget(self.take_button)
+        column.addWidget(self.take_said)
         column.addStretch()
+
+    def _takes_form(self) -> QFormLayout:
+        choose = QPushButton("…")
+        choose.setFixedWidth(34)
+        choose.setToolTip("Choose the folder that takes go to")
+        choose.setAccessibleName("Choose the folder that takes go to")
+        choose.clicked.connect(self._browse_folder)
+        self.take_format.setAccessibleName("What of the takes")
+        self.take_format.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.take_format.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.take_folder.setAccessibleName("Folder for takes")
+        self.take_button.setToolTip("Every take that the timeline shows, or else the one on screen")
+        self.take_button.clicked.connect(self.export_takes)
+        form = QFormLayout(verticalSpacing=9, horizontalSpacing=10)
+        form.addRow("What", self.take_format)
+        form.addRow("Folder", row(self.take_folder, choose))
+        return form
 
 
 def text_of(kind: str, project: Project, folder: Path | None) -> str:

@@ -12,10 +12,11 @@ from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Signal
 from gui.latest import Latest
 from gui.matte import brush as brushes
 from gui.matte.brush import Brush
+from gui.matte.colours import COLOUR_MAPS
 from gui.matte.livepicture import LivePicture
-from gui.matte.overlay import Overlay
+from gui.matte.overlay import Overlay, transform_of
 from gui.matte.tool import BrushTool
-from gui.matte.work import MatteWork, Prepared, crop_point
+from gui.matte.work import MAP_KINDS, MatteWork, Prepared, crop_point
 from gui.session import Compare, Session, Span
 from julnet_plugin.matte import edits
 from julnet_plugin.matte.document import MatteDocument, save_document
@@ -261,6 +262,13 @@ class MatteEditor(QObject):
         """Drag a keyframe; positions of one drag are one step."""
         self.edit(f"Move key of {label(name)}", lambda d: edits.move_key(d, name, frame, key), drag)
 
+    def fit_levels(self) -> None:
+        """Low and high that suit the frame on screen, in one step of the history."""
+        if self.work is None:
+            return
+        low, high = self.work.automatic_levels(self.frame)
+        self.edit("Fit levels", lambda d: edits.set_value(edits.set_value(d, "low_cv", low), "high_cv", high))
+
     def set_levels(self, levels: Levels) -> None:
         """From the parameters, or from each shot's own σ."""
         self.edit("Automatic levels" if levels == "auto" else "Manual levels", lambda d: edits.set_levels(d, levels))
@@ -446,6 +454,28 @@ class MatteEditor(QObject):
         """Other colours."""
         self.overlay.colour_map = name
         self._recolour()
+
+    def next_map(self) -> None:
+        """The uncertainty matte, σ, coverage, and round again."""
+        kinds = list(MAP_KINDS)
+        self.show_map(kinds[(kinds.index(self.overlay.kind) + 1) % len(kinds)])
+
+    def next_colours(self) -> None:
+        """The next colour map, and round again."""
+        names = list(COLOUR_MAPS)
+        self.set_colour_map(names[(names.index(self.overlay.colour_map) + 1) % len(names)])
+
+    def face_rect(self) -> QRectF | None:
+        """Where the face that is re-dubbed lies on the picture on screen; None where nothing is."""
+        prepared = self.prepared
+        if prepared is None:
+            return None
+        rows, columns = np.nonzero(prepared.region > 0.5)
+        if not len(rows):
+            return None
+        corner = QPointF(float(columns.min()), float(rows.min()))
+        box = QRectF(corner, QPointF(float(columns.max()) + 1, float(rows.max()) + 1))
+        return self.picture_rect_of(transform_of(prepared.plate_from_map).mapRect(box))
 
     def set_onion(self, frames: int) -> None:
         """Draw the outlines of this many neighbours on each side."""

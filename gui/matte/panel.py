@@ -267,7 +267,7 @@ class MattePanel(QWidget):
         self.levels.gamma_moved.connect(lambda value: editor.set_value("gamma", value))
         self.levels.settled.connect(editor.seal)
         self.automatic.toggled.connect(lambda on: editor.set_levels("auto" if on else "manual"))
-        self.suggest.clicked.connect(self._fit)
+        self.suggest.clicked.connect(editor.fit_levels)
         for name, (row, key) in self._rows.items():
             row.changed.connect(lambda value, name=name: self._set(name, value))
             row.settled.connect(editor.seal)
@@ -298,14 +298,6 @@ class MattePanel(QWidget):
     def _select(self, name: str) -> None:
         self._selected = name
         self._show_curve()
-
-    def _fit(self) -> None:
-        """Low and high in one step of the history."""
-        work, frame = self._editor.work, self._editor.frame
-        if work is None:
-            return
-        low, high = work.automatic_levels(frame)
-        self._editor.edit("Fit levels", lambda d: edits.set_value(edits.set_value(d, "low_cv", low), "high_cv", high))
 
 
 def _title(name: str) -> str:

@@ -101,6 +101,12 @@ def _hold(window: Window) -> None:
         editor_of(window).hold_matte(span.start, span.stop)
 
 
+def _zoom_to_mouth(window: Window) -> None:
+    rect = editor_of(window).face_rect()
+    if rect is not None:
+        window.viewer.zoom_to(rect)
+
+
 def _onion(window: Window) -> None:
     editor = editor_of(window)
     editor.set_onion(0 if editor.onion else 1)
@@ -132,9 +138,22 @@ def _action(
 
 PANELS = (
     PanelSpec(
-        name="matte", title="Matte", area="right", make=MatteDock, tip="Paint and shape the matte", tab_with="redub"
+        name="matte",
+        title="Matte",
+        area="right",
+        make=MatteDock,
+        tip="Paint and shape the matte",
+        keys=("Alt+5",),
+        tab_with="redub",
     ),
-    PanelSpec(name="review", title="Worth a look", area="right", make=review_list, tip="Where a take is unsure"),
+    PanelSpec(
+        name="review",
+        title="Worth a look",
+        area="right",
+        make=review_list,
+        tip="Where a take is unsure",
+        keys=("Alt+6",),
+    ),
 )
 
 ACTIONS = (
@@ -163,6 +182,13 @@ ACTIONS = (
     _action("smaller_brush", "Smaller brush", "A smaller brush", _with_brush(lambda b: b.smaller()), "["),
     _action("larger_brush", "Larger brush", "A larger brush", _with_brush(lambda b: b.larger()), "]"),
     _action(
+        "zoom_to_mouth",
+        "&Zoom to the mouth",
+        "Fill the viewer with the part of the face that is re-dubbed; Shift+Z shows all of it again",
+        _zoom_to_mouth,
+        "Z",
+    ),
+    _action(
         "copy_paint",
         "&Copy paint to the next frame",
         "What is painted on this frame alone, on the next one too",
@@ -182,9 +208,36 @@ ACTIONS = (
         "Clear this frame's paint",
         "Take away what was painted on this frame alone",
         lambda window: editor_of(window).clear_frame(),
+        "Ctrl+Shift+Backspace",
     ),
     _action(
-        "hold_matte", "&Hold this frame's matte", "Use the automatic matte of this frame on its whole stretch", _hold
+        "hold_matte",
+        "&Hold this frame's matte",
+        "Use the automatic matte of this frame on its whole stretch",
+        _hold,
+        "Shift+H",
+    ),
+    _action(
+        "fit_levels",
+        "&Fit levels to this frame",
+        "Low and high that suit this frame",
+        lambda window: editor_of(window).fit_levels(),
+        "Ctrl+Alt+F",
+    ),
+    _action(
+        "next_map",
+        "Next &map over the picture",
+        "The uncertainty matte, σ, or coverage",
+        lambda window: editor_of(window).next_map(),
+        "Shift+U",
+        new_group=True,
+    ),
+    _action(
+        "next_colours",
+        "Next colour ma&p",
+        "Other colours for what is laid over the picture",
+        lambda window: editor_of(window).next_colours(),
+        "Alt+U",
     ),
     _action("onion_skin", "&Onion skin", "Outlines of the neighbours' mattes, or none", _onion, "Shift+K"),
     _action(
@@ -221,5 +274,6 @@ ACTIONS = (
         "Looked at, or not",
         "Note that this stretch was looked at, or that it must be again",
         lambda window: _review(window).toggle_seen(),
+        "Alt+N",
     ),
 )

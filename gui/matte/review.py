@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from gui import theme
+from gui.background import sentence_of
 from gui.widgets.building import named
 from host_adapters.standalone.takenotes import TakeNotes, load_notes, mark_seen, save_notes
 from julnet_plugin.errors import JulnetError
@@ -148,7 +149,7 @@ class ReviewList(QWidget):
         try:
             return load_notes(self._take.folder)
         except JulnetError as exc:
-            self._say(str(exc))
+            self._say(sentence_of(exc))
             return TakeNotes()
 
     def _fill(self) -> None:

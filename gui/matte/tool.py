@@ -75,6 +75,10 @@ class BrushTool:
             self._editor.end_stroke()
         return True
 
+    def leave(self) -> None:
+        """Lay the brush down."""
+        self._editor.set_painting(False)
+
     def cursor_left(self) -> None:
         """The pointer is somewhere else."""
         self._move_cursor(None)

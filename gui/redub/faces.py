@@ -98,9 +98,13 @@ class FacePicker(QObject):
             self.chosen.emit(text)
             self.said.emit("This face will be re-dubbed")
         else:
-            self.stop()
-            self.said.emit("No face was chosen")
+            self.leave()
         return True
+
+    def leave(self) -> None:
+        """Choose none."""
+        self.stop()
+        self.said.emit("No face was chosen")
 
     def move(self, at: QPointF, pressure: float, event: QMouseEvent | QTabletEvent) -> bool:
         """Light up what a click would take."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QStandardPaths, Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -221,7 +222,7 @@ class RedubPanel(QWidget):
         plate = self._session.plate if self._session else None
         if plate is not None:
             line = Path(self.dub.text()).stem or "line"
-            folder = self._folder or plate.path.parent / "takes"
+            folder = self._folder or takes_folder(plate.path)
             self.take_dir.setText(str(free_folder(folder, f"{plate.path.stem}_{line}", self._taken)))
 
     def _cancel(self) -> None:
@@ -338,6 +339,17 @@ def _small(title: str, tip: str, run: Callable[[], object]) -> QToolButton:
     button.setAccessibleName(tip)
     button.clicked.connect(lambda: run())
     return button
+
+
+def takes_folder(plate: Path) -> Path:
+    """Where takes go in a project that is not saved: beside the plate.
+
+    Where nothing can be written there (a card, a server of rushes) they go to the user's own data.
+    """
+    if os.access(plate.parent / "takes" if (plate.parent / "takes").is_dir() else plate.parent, os.W_OK):
+        return plate.parent / "takes"
+    data = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericDataLocation)
+    return Path(data) / "julnet-editor" / "takes"
 
 
 def free_folder(parent: Path, name: str, taken: Collection[Path] = ()) -> Path:

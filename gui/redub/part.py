@@ -17,13 +17,14 @@ from gui.panels import PanelSpec
 from gui.redub.faces import FacePicker
 from gui.redub.framepreview import FramePreview
 from gui.redub.models import list_models
-from gui.redub.panel import RedubPanel
+from gui.redub.panel import RedubPanel, takes_folder
 from gui.redub.queue import RenderQueue
 from gui.redub.queueview import QueueView
 from gui.redub.references import Pixels, ReferenceStrip, references_of_take, swapped
 from gui.redub.takes import TakeList
 from gui.session import Compare, Session
 from host_adapters.standalone import edits, scene
+from host_adapters.standalone.takenotes import MOST_STARS
 from host_adapters.standalone.timeline import Clip, TakeRef
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ class RedubDock(RedubPanel):
         """A take is there: beside its clip on the timeline, and on screen."""
         window = self._window
         window.shots.forget_take(render.take)
+        if render.deliver is not None:
+            return  # its picture is what it was
         attached = render.request is not None and self._attach(render.request)
         if not window.on_timeline:
             window.open_session(render.take)
@@ -226,7 +229,7 @@ class RedubDock(RedubPanel):
         session = self._window.session
         if session.plate is None:
             return
-        folder = self._window.project.folder or session.plate.path.parent
+        folder = self._window.project.folder or takes_folder(session.plate.path).parent
         dialog = RecordingDialog(folder / "dubs", self._window)
         dialog.recorded.connect(self.set_dub)
         dialog.open()
@@ -448,10 +451,28 @@ def _action(
     )
 
 
+def _rating(stars: int) -> ActionSpec:
+    return _action(
+        f"rate_{stars}",
+        f"Rate take {'★' * stars}",
+        f"Give the take {stars} of {MOST_STARS} stars; the same again takes them back",
+        lambda window: _takes(window).rate(stars),
+        f"Ctrl+Alt+{stars}",
+        enabled=_with_take,
+        new_group=stars == 1,
+    )
+
+
 PANELS = (
-    PanelSpec(name="redub", title="Re-dub", area="right", make=RedubDock, tip="What to re-dub with"),
+    PanelSpec(name="redub", title="Re-dub", area="right", make=RedubDock, tip="What to re-dub with", keys=("Alt+3",)),
     PanelSpec(
-        name="takes", title="Takes", area="right", make=TakesDock, tip="Rate, name and compare takes", tab_with="redub"
+        name="takes",
+        title="Takes",
+        area="right",
+        make=TakesDock,
+        tip="Rate, name and compare takes",
+        keys=("Alt+4",),
+        tab_with="redub",
     ),
 )
 
@@ -476,6 +497,22 @@ ACTIONS = (
         "Choose the face on the picture",
         lambda window: _redub(window).face_wanted.emit(),
         "Ctrl+Shift+F",
+    ),
+    _action(
+        "dub_earlier",
+        "Dub a frame &earlier",
+        "Slip the dub by a frame",
+        lambda w: _redub(w).nudge(-1),
+        "Ctrl+Left",
+        new_group=True,
+    ),
+    _action("dub_later", "Dub a frame &later", "Slip the dub by a frame", lambda w: _redub(w).nudge(1), "Ctrl+Right"),
+    _action(
+        "listen",
+        "L&isten",
+        "Play the range in a loop with the dub under it, and slip the dub by ear",
+        lambda window: _redub(window).listen.toggle(),
+        "Ctrl+Alt+Space",
     ),
     _action("redub", "Re-dub", "Render a take in the background", _start, "Ctrl+R"),
     _action("preview_frame", "&Preview this frame", "One frame as the take would show it", _toggle_preview, "Ctrl+P"),
@@ -505,12 +542,16 @@ ACTIONS = (
         lambda window: _takes(window).stop_comparing(),
         "Shift+T",
     ),
-    _action("name_take", "Name take…", "Give the take a name", lambda w: _takes(w).rename(), enabled=_with_take),
+    _action(
+        "name_take", "Name take…", "Give the take a name", lambda w: _takes(w).rename(), "Ctrl+F2", enabled=_with_take
+    ),
     _action(
         "delete_take",
         "Delete take",
         "Take the take on screen away; undo brings it back",
         lambda window: _takes(window).delete(),
+        "Ctrl+Delete",
         enabled=_with_take,
     ),
+    *(_rating(stars) for stars in range(1, MOST_STARS + 1)),
 )

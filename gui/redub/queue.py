@@ -23,11 +23,12 @@ _KEPT = "unfinished"  #: key of the user's settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Render:
-    """One entry of the queue: a take to render, or, without a request, a take to composite again."""
+    """One entry of the queue: a take to render; without a request, one to composite again or to deliver."""
 
     id: int
     take: Path
     request: RedubRequest | None = None
+    deliver: tuple[str, ...] | None = None  #: what to deliver of a finished take, besides its mattes
     state: State = "waiting"
     progress: Progress | None = None
     message: str = ""  #: why it failed
@@ -36,7 +37,9 @@ class Render:
     @property
     def title(self) -> str:
         """What it is called on screen."""
-        return self.take.name if self.request is not None else f"{self.take.name}: matte and picture again"
+        if self.request is not None:
+            return self.take.name
+        return f"{self.take.name}: {'matte and picture again' if self.deliver is None else 'for export'}"
 
     @property
     def open(self) -> bool:
@@ -92,9 +95,14 @@ class RenderQueue(QObject):
 
     def composite(self, take: Path) -> Render | None:
         """Write a take anew from its edited matte when its turn comes; None where that is about to happen already."""
-        if any(r.state == "waiting" and r.request is None and r.take == take for r in self._renders):
+        again = (r for r in self._renders if r.state == "waiting" and r.request is None and r.deliver is None)
+        if any(render.take == take for render in again):
             return None
         return self._append(Render(id=self._next, take=take))
+
+    def deliver(self, take: Path, what: tuple[str, ...]) -> Render:
+        """Write a finished take's mattes anew, and further deliveries, when its turn comes."""
+        return self._append(Render(id=self._next, take=take, deliver=what))
 
     def cancel(self, render_id: int) -> None:
         """Stop one: a waiting one at once, a running one at its next frame. What is finished of it is kept."""
@@ -164,6 +172,8 @@ class RenderQueue(QObject):
         self.started.emit(self._named(render.id))
         if render.request is not None:
             self._jobs.start(render.request)
+        elif render.deliver is not None:
+            self._jobs.deliver(render.take, render.deliver)
         else:
             self._jobs.composite(render.take)
 

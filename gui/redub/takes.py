@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.redub.panel import takes_folder
 from gui.widgets.building import named
 from host_adapters.standalone.takenotes import MOST_STARS, TakeNotes, load_notes, rated, save_notes
 from julnet_plugin.errors import JulnetError, TakeError
@@ -166,7 +167,7 @@ class TakeList(QWidget):
             self._show([])
             return
         plate = session.plate.path
-        folders = [plate.parent / "takes", *self._folders]
+        folders = [plate.parent / "takes", takes_folder(plate), *self._folders]
         if session.take is not None:
             folders.append(session.take.folder.parent)
         self._background.run(lambda: find_takes(folders, plate), self._show, self._say)

@@ -67,7 +67,22 @@ def _view_has(what: str) -> Callable[[Window], bool]:
     return lambda window: bool(getattr(of(window).view, what)) if "timeline" in window.panels else True
 
 
-PANELS = (PanelSpec(name="timeline", title="Timeline", area="bottom", make=_make, tip="The scene that is cut"),)
+def _track_is(what: str) -> Callable[[Window], bool]:
+    def is_on(window: Window) -> bool:
+        return "timeline" in window.panels and bool(getattr(of(window).timeline.track(of(window).target_track()), what))
+
+    return is_on
+
+
+def _track_is_off(window: Window) -> bool:
+    return any(_track_is(what)(window) for what in ("muted", "hidden"))
+
+
+PANELS = (
+    PanelSpec(
+        name="timeline", title="Timeline", area="bottom", make=_make, keys=("Alt+2",), tip="The scene that is cut"
+    ),
+)
 
 _E, _C, _S = "&Edit", "&Clip", "&Sequence"
 ACTIONS = (
@@ -113,6 +128,24 @@ ACTIONS = (
         possible=_has_clips,
     ),
     _action("select_all", _E, "Select &all", "Select every clip", _call("select_all"), "Ctrl+A", possible=_has_clips),
+    _action(
+        "select_here",
+        _E,
+        "Select clips at the playhead",
+        "Select what lies under the playhead",
+        _call("select_under_playhead"),
+        "Shift+V",
+        possible=_has_clips,
+    ),
+    _action(
+        "select_none",
+        _E,
+        "Select nothing",
+        "No clip is selected",
+        lambda w: of(w).view.select(frozenset()),
+        "Ctrl+Shift+A",
+        possible=_has_selection,
+    ),
     _action(
         "insert_source",
         _C,
@@ -259,6 +292,34 @@ ACTIONS = (
         "Take the track of the selection away, with its clips",
         _call("remove_track"),
         "Ctrl+Alt+Delete",
+    ),
+    _action(
+        "lock_track",
+        _S,
+        "&Lock track",
+        "Guard the track of the selection against edits, or not",
+        _call("switch_track", "locked", "Lock"),
+        "Shift+F5",
+        group=True,
+        on=_track_is("locked"),
+    ),
+    _action(
+        "mute_track",
+        _S,
+        "M&ute or hide track",
+        "Neither hear nor see the track of the selection, or do again",
+        _call("switch_track_off"),
+        "Shift+F6",
+        on=_track_is_off,
+    ),
+    _action(
+        "solo_track",
+        _S,
+        "S&olo track",
+        "Hear or see the track of the selection alone, or not",
+        _call("switch_track", "solo", "Solo"),
+        "Shift+F7",
+        on=_track_is("solo"),
     ),
     _action(
         "add_marker",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from gui.window import Window
-    from host_adapters.standalone.scene import Placed
+    from host_adapters.standalone.scene import Placed, Switch
 
 COLOURS = ("RED", "ORANGE", "YELLOW", "GREEN", "CYAN", "BLUE", "PURPLE", "PINK", "WHITE")
 _TOOL_KEYS = {"select": "V", "razor": "C", "ripple": "B", "roll": "T", "slip": "Y", "slide": "Shift+Y"}
@@ -303,6 +303,10 @@ class TimelinePanel(QWidget):
         ids = {clip.id for track in self.timeline.tracks if not track.locked for clip in track.clips}
         self.view.select(frozenset(ids))
 
+    def select_under_playhead(self) -> None:
+        """The clips at the playhead, and those linked to them."""
+        self.view.select(frozenset(scene.group(self.timeline, self.under_playhead(), self.view.linked)))
+
     def _open_clip(self, clip_id: str) -> None:
         clip = scene.get(self.timeline, clip_id)
         info = self._window.shots.media(self._document.path_of(clip.media.path))
@@ -333,6 +337,17 @@ class TimelinePanel(QWidget):
     def rename_track(self) -> None:
         """Ask for another name of the target track."""
         rename_track(self, self._document, self.target_track())
+
+    def switch_track(self, switch: Switch, word: str) -> None:
+        """Lock, mute, solo or hide the target track, or the other way round."""
+        name = self.target_track()
+        on = not getattr(self.timeline.track(name), switch)
+        self.edit(f"{word if on else 'Un' + word.lower()} track", lambda t: scene.switch_track(t, name, switch, on))
+
+    def switch_track_off(self) -> None:
+        """Mute a track of sound, hide one of pictures, or the other way round."""
+        video = self.timeline.track(self.target_track()).kind == "video"
+        self.switch_track("hidden", "Hide") if video else self.switch_track("muted", "Mute")
 
     def remove_track(self) -> None:
         """Take the target track away."""

@@ -160,17 +160,22 @@ class Thumbnails(QObject):
         self._media.clear()
 
     def _kept(self, path: Path, name: str) -> Path:
-        try:
-            state = path.stat()
-            said = f"{path}|{state.st_size}|{state.st_mtime_ns}"
-        except OSError:
-            said = str(path)
-        return self._folder / hashlib.sha256(said.encode()).hexdigest()[:20] / name
+        return kept_file(self._folder, path, name)
 
 
 def default_folder() -> Path:
     """The user's cache."""
     return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.GenericCacheLocation)) / "julnet-editor"
+
+
+def kept_file(folder: Path, path: Path, name: str) -> Path:
+    """Where something that was made of a file is kept: another place once the file is another."""
+    try:
+        state = path.stat()
+        said = f"{path}|{state.st_size}|{state.st_mtime_ns}"
+    except OSError:
+        said = str(path)
+    return folder / hashlib.sha256(said.encode()).hexdigest()[:20] / name
 
 
 def measure_peaks(path: Path) -> Peaks:

@@ -5,7 +5,7 @@
     scene.julnet/
       timeline.otio    what was saved last
       autosave.otio    every edit since; gone after a save. Found on opening, it is what a crash left
-      lock             the process that has the project open
+      lock             the number of the process that has the project open; it is the system's lock on it that counts
       takes/           takes rendered in the project
 
 Paths of media inside the folder are kept relative to it, others that can be reached from it too; so a project can move
@@ -18,6 +18,7 @@ import contextlib
 import errno
 import json
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +29,14 @@ from host_adapters.standalone.project import Project, relink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import TextIO
 
 SUFFIX = ".julnet"
 TIMELINE, AUTOSAVE, LOCK = "timeline.otio", "autosave.otio", "lock"
 #: Media that lie so many folders above the project are named absolutely: they do not travel with it.
 _MOST_UP = 3
+_FAR = 1 << 20  #: behind what the lock file says, so that it can be read while it is locked (Windows)
+_HELD: dict[Path, TextIO] = {}  # this process's locks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,35 +179,81 @@ def found_again(names: Iterable[str], picked: dict[str, Path], folder: Path | No
 def lock(folder: Path) -> int | None:
     """Take the project for this process.
 
+    The operating system holds the lock and lets it go with the process, however that ends: the number of a process
+    that is no more, and that another one has by now, keeps nobody out.
+
     Returns:
-        None, or the process that has it already and lives. A dead one's lock is taken over.
+        None, or the process that has it already.
     """
     path = folder / LOCK
-    owner = lock_owner(folder)
-    if owner is not None and owner != os.getpid():
-        return owner
-    with contextlib.suppress(OSError):  # a folder that cannot be written can still be looked at
-        path.write_text(str(os.getpid()), "ascii")
+    while path not in _HELD:
+        try:
+            file = path.open("a+", encoding="ascii")
+        except OSError:
+            return None  # a folder that cannot be written can still be looked at
+        if not _claimed(file):
+            file.close()
+            return lock_owner(folder)
+        if _is_still(path, file):
+            file.seek(0)
+            file.truncate()
+            file.write(str(os.getpid()))
+            file.flush()
+            _HELD[path] = file
+        else:  # whoever had it took it away between our opening and our locking it
+            file.close()
     return None
 
 
 def lock_owner(folder: Path) -> int | None:
-    """The living process that has the project open."""
+    """The process that has the project open: its number, 0 where that cannot be told; None where there is none."""
+    path = folder / LOCK
+    if path in _HELD:
+        return os.getpid()
     try:
-        owner = int((folder / LOCK).read_text("ascii"))
-        os.kill(owner, 0)
-    except PermissionError:
-        return owner
-    except (OSError, ValueError, OverflowError):
+        with path.open("r+", encoding="ascii") as file:
+            if _claimed(file):
+                return None
+            return int(file.read() or 0)
+    except OSError:
         return None
-    return owner
+    except ValueError:
+        return 0
 
 
 def unlock(folder: Path) -> None:
     """Let the project go."""
-    if lock_owner(folder) == os.getpid():
+    file = _HELD.pop(folder / LOCK, None)
+    if file is not None:
         with contextlib.suppress(OSError):
             (folder / LOCK).unlink()
+        file.close()
+
+
+def _claimed(file: TextIO) -> bool:
+    """Lock an open file for this process, without waiting; False where another has it. Closing it lets it go."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(_FAR)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            file.seek(0)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_still(path: Path, file: TextIO) -> bool:
+    """Whether an open file is the one that has this name."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except OSError:
+        return False
 
 
 def left_behind(unsaved: Path) -> list[Path]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -16,19 +18,27 @@ import pytest
 
 pytest.importorskip("PySide6", reason="the editor's extra is not installed")
 
+from gui import export
 from gui.export.movie import FORMATS, export_movie
 from gui.export.panel import text_of
+from gui.export.takes import TAKE_FORMATS, copy_take, shown_takes, to_deliver
+from gui.window import Window
 from host_adapters.standalone import edits, media, scene
 from host_adapters.standalone.otio_read import from_otio, parse
 from host_adapters.standalone.project import Project, add_item
 from host_adapters.standalone.timeline import Marker, TakeRef
-from julnet_plugin.errors import MediaError, RedubCancelled
+from host_adapters.worker_client import WorkerClient
+from julnet_plugin.errors import MediaError, RedubCancelled, TakeError
 from julnet_plugin.media.audio import read_audio
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.reader import open_plate
 from julnet_plugin.types import FrameRange
 
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
 Number = Callable[[Any], int]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")
 
 
 @pytest.fixture
@@ -161,3 +171,80 @@ def test_another_reader_of_these_formats_finds_the_same_clips(project: Project, 
         lengths = [round(clip.duration().value) for clip in track if isinstance(clip, otio.schema.Clip)]
         assert lengths == [4, 4, 2, 5], kind
     assert Fraction(25) == project.timeline.rate
+
+
+@pytest.fixture
+def delivered(take: Path) -> Path:
+    """The take, with an EXR delivery of two frames."""
+    (take / "exr").mkdir()
+    for number in (4, 5):
+        (take / "exr" / f"layers.{number:06d}.exr").write_bytes(b"pixels %d" % number)
+    (take / "strokes.json").write_text("{}")
+    values = json.loads((take / "take.json").read_text())
+    values["files"] |= {"exr": "exr/layers.######.exr"}
+    (take / "take.json").write_text(json.dumps(values))
+    return take
+
+
+def test_the_takes_that_the_timeline_shows_are_exported_each_once(project: Project, take: Path) -> None:
+    assert shown_takes(project, None) == [take]
+    clip = project.timeline.track("v1").clips[0]
+    cut = replace(project, timeline=scene.razor(project.timeline, 5))
+    assert shown_takes(cut, None) == [take]
+    hidden = replace(project, timeline=edits.show_take(project.timeline, clip.id, None))
+    assert shown_takes(hidden, None) == []
+
+
+def test_a_take_is_copied_whole_beside_what_is_there(delivered: Path, tmp_path: Path) -> None:
+    form, target = TAKE_FORMATS["exr"], tmp_path / "finishing"
+    first, second = (copy_take(delivered, form, target) for _ in range(2))
+    assert (first.name, second.name) == ("take", "take_2")
+    assert sorted(p.name for p in second.rglob("*.exr")) == ["layers.000004.exr", "layers.000005.exr"]
+    assert (first / "exr" / "layers.000005.exr").read_bytes() == b"pixels 5"
+    with pytest.raises(TakeError, match="has no prores4444 files"):
+        copy_take(delivered, TAKE_FORMATS["prores4444"], target)
+    assert sorted(path.name for path in target.iterdir()) == ["take", "take_2"]
+
+
+def test_a_full_disk_leaves_no_half_take(delivered: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gui.export.takes.shutil.copyfile", full)
+    with pytest.raises(MediaError, match="the disk is full"):
+        copy_take(delivered, TAKE_FORMATS["exr"], tmp_path / "finishing")
+    assert list((tmp_path / "finishing").iterdir()) == []
+
+
+def test_what_a_take_lacks_or_shows_as_it_was_is_delivered_first(delivered: Path) -> None:
+    assert to_deliver(delivered, TAKE_FORMATS["exr"]) is None
+    assert to_deliver(delivered, TAKE_FORMATS["matte-exr"]) == ("matte-exr",)
+    values = json.loads((delivered / "take.json").read_text())
+    values["comp"] = {"matte": "another"}
+    (delivered / "take.json").write_text(json.dumps(values))
+    assert to_deliver(delivered, TAKE_FORMATS["exr"]) == ()
+
+
+def test_the_panel_exports_what_is_there_and_says_what_the_worker_could_not_deliver(
+    qtbot: QtBot, delivered: Path, tmp_path: Path
+) -> None:
+    window = Window(WorkerClient())
+    window.show()
+    window.open(delivered)
+    qtbot.waitUntil(lambda: window.session.take is not None, timeout=20_000)
+    window.actions_by_name["export_takes"].trigger()
+    panel = export.of(window)
+    panel.take_folder.setText(str(tmp_path / "out"))
+    with qtbot.waitSignal(panel.takes_exported, timeout=20_000) as told:
+        panel.take_button.click()
+    assert told.args == [[tmp_path / "out" / "take"]]
+    assert "Done: 1 takes" in panel.take_said.text()
+    panel.take_format.setCurrentIndex(panel.take_format.findData("matte-exr"))
+    with qtbot.waitSignal(panel.takes_exported, timeout=60_000) as told:
+        panel.take_button.click()  # the real worker: this take has no data to derive a matte from
+    assert told.args == [[]]
+    assert panel.take_said.objectName() == "error"
+    assert "\n" not in panel.take_said.text()
+    assert panel.take_button.isEnabled()
+    window.close()
+    window.deleteLater()

@@ -204,15 +204,37 @@ def test_a_project_saved_elsewhere_still_finds_its_media(tmp_path: Path) -> None
     assert storage.absolute_path(moved.media[0].media.path, second) == tmp_path / "show" / "a.mov"
 
 
-def test_a_lock_of_the_living_holds_and_one_of_the_dead_does_not(tmp_path: Path) -> None:
-    (tmp_path / "lock").write_text(str(os.getppid()))
-    assert storage.lock(tmp_path) == os.getppid()
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    (tmp_path / "lock").write_text(dead.stdout.decode())
+HOLDER = """
+import sys, time
+from pathlib import Path
+from host_adapters.standalone import storage
+assert storage.lock(Path(sys.argv[1])) is None
+print("locked", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_lock_holds_as_long_as_its_process_lives_whatever_number_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text(str(os.getppid()))  # left by a crash; the number belongs to somebody else by now
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": root}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        assert storage.lock(tmp_path) == storage.lock_owner(tmp_path) == other.pid
+        other.kill()
+    assert storage.lock_owner(tmp_path) is None
     assert storage.lock(tmp_path) is None
     assert storage.lock(tmp_path) is None
+    assert storage.lock_owner(tmp_path) == os.getpid()
     storage.unlock(tmp_path)
     assert not (tmp_path / "lock").exists()
+
+
+def test_a_folder_that_cannot_be_written_needs_no_lock(tmp_path: Path) -> None:
+    assert storage.lock(tmp_path / "nowhere") is None
+    storage.unlock(tmp_path / "nowhere")
 
 
 # Documents of other programs
