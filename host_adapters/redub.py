@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from host_adapters.base import (
     ClipRef,
+    FinishedTake,
     HostProblem,
     HostSession,
     MatteFile,
@@ -150,11 +151,7 @@ class Redub:
         """Put the take beside the clip; whatever the host says, the take on disk is not lost."""
         try:
             take = read_take(self.take_dir)
-            ref = self._session.place_take(self.clip, take)
-            if take.matte is not None:
-                matte = MatteFile(take.matte, "plate", enabled=False, first_number=take.first_number)
-                self._session.attach_matte(ref, matte)
-            self._session.mark(self.clip, take.spans)
+            ref = lay_take(self._session, self.clip, take)
         except HostProblem as exc:
             return Status("failed", f"{exc} (the take is finished and lies in {self.take_dir})", folder=self.take_dir)
         except Exception as exc:  # noqa: BLE001 - a host may raise anything, and must not be taken down by it
@@ -163,6 +160,20 @@ class Redub:
             )
             return Status("failed", sentence, folder=self.take_dir)
         return Status("done", f"{take.name} is placed", 1.0, take=ref, folder=self.take_dir)
+
+
+def lay_take(session: HostSession, clip: ClipRef, take: FinishedTake) -> TakeRef:
+    """Place a finished take beside a clip, with its matte (without effect yet) and its marks.
+
+    Raises:
+        HostProblem: the host will not.
+    """
+    ref = session.place_take(clip, take)
+    if take.matte is not None:
+        matte = MatteFile(take.matte, "plate", enabled=False, first_number=take.first_number)
+        session.attach_matte(ref, matte)
+    session.mark(clip, take.spans)
+    return ref
 
 
 def _progress(event: dict[str, Any]) -> Status:

@@ -35,6 +35,7 @@ from host_adapters.base import (
     refuse_short_take,
 )
 from host_adapters.blender.addon import strips as st
+from host_adapters.blender.addon.facts import outside_path
 from host_adapters.blender.addon.rendering import render_pictures, unpack_pictures
 
 MASK = "JULNet matte"
@@ -196,7 +197,7 @@ class BlenderSession(HostSession):
         held, mask = _matte_of(strip), strip.modifiers.get(MASK)
         if held is None:
             raise HostRefused(f"the take {take.name} has no matte: attach it first")
-        target = os.path.join(take.folder, folder, "blender")
+        target = outside_path(os.path.join(take.folder, folder, "blender"))
         if os.path.dirname(st.files_of(held)[0]) == target:
             return _path_of(held)
         white = "plate" if held.modifiers.get(INVERT) else "dub"
