@@ -147,6 +147,11 @@ class MltSession(HostSession):
         self._change(replace(held, matte=attached))
         return MatteRef(f"{take.id}_matte", take.clip_id, take.id, alpha)
 
+    def matte(self, take: TakeRef) -> MatteRef | None:
+        """See `HostSession`."""
+        held = self._held(take.id).matte
+        return None if held is None else MatteRef(f"{take.id}_matte", take.clip_id, take.id, held.alpha)
+
     def read_matte(self, matte: MatteRef) -> str:
         """The matte as grey pictures, from the alpha that a person painted or erased."""
         held = self._held(matte.take_id).matte

@@ -184,6 +184,21 @@ def test_a_painted_matte_is_read_back(placed: Placed, make_matte: MakeMatte) -> 
     assert (painted[5, 10:20, 40:52] >= 254).all()
 
 
+def test_a_matte_is_found_again_in_a_project_that_was_saved_and_painted_then(
+    placed: Placed, make_matte: MakeMatte
+) -> None:
+    assert placed.session.matte(placed.ref) is None
+    placed.session.attach_matte(placed.ref, make_matte(placed.take))
+    placed.session.save()
+    placed.session = placed.bench.reopen()
+    (clip,) = placed.session.list_clips()
+    (take,) = placed.session.takes(clip)
+    matte = placed.session.matte(take)
+    assert matte is not None
+    placed.bench.paint(matte, 5, (40, 10, 52, 20), white=True)
+    assert (pictures_of(placed.session.read_matte(matte))[5, 10:20, 40:52] >= 254).all()
+
+
 def test_a_second_matte_takes_the_place_of_the_first(placed: Placed, make_matte: MakeMatte) -> None:
     matte = make_matte(placed.take)
     placed.session.attach_matte(placed.ref, matte)

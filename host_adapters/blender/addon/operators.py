@@ -166,13 +166,8 @@ class JULNET_OT_send_matte(_Sentences, bpy.types.Operator):  # noqa: N801
     def act(self, context: Any) -> str:
         """Ask the worker."""
         session = BlenderSession(context.scene.name)
-        take = shown_take(session)
-        matte = session.matte(take)
-        if matte is None:
-            raise HostRefused("the take has no matte: place it again")
-        path = session.read_matte(matte)
-        jobs.send_matte(take.folder, path, session.first_frame(take), preferences(context).python)
-        return f"reading {path} back"
+        job = jobs.send_matte(session, active_clip(session), preferences(context).python)
+        return f"reading the matte of {job.title} back"
 
 
 CLASSES = (

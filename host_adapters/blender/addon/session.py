@@ -166,7 +166,7 @@ class BlenderSession(HostSession):
         return MatteRef(name, take.clip_id, take.id, matte.path)
 
     def matte(self, take: TakeRef) -> MatteRef | None:
-        """The matte of a take, if it has one."""
+        """See `HostSession`."""
         held = _matte_of(self._take(take.id))
         return None if held is None else MatteRef(held.name, take.clip_id, take.id, _path_of(held))
 
@@ -204,10 +204,6 @@ class BlenderSession(HostSession):
         pattern = unpack_pictures(st.files_of(held), strip.frame_duration, target, int(strip[st.FIRST]))
         self.attach_matte(take, MatteFile(pattern, white, enabled=not mask.mute))
         return pattern
-
-    def first_frame(self, take: TakeRef) -> int:
-        """The plate frame of a take's first picture."""
-        return int(self._take(take.id)[st.FIRST])
 
     def reload_mattes(self) -> None:
         """Show mattes as they are on disk now."""
