@@ -281,6 +281,10 @@ class HostSession(abc.ABC):
         """Give a take a matte of the host's own kind; a second one takes the place of the first."""
 
     @abc.abstractmethod
+    def matte(self, take: TakeRef) -> MatteRef | None:
+        """The matte that a take has; None where it has none."""
+
+    @abc.abstractmethod
     def read_matte(self, matte: MatteRef) -> str:
         """Where the matte lies as a person has edited it in the host: a movie or a pattern, for `julnet matte`.
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 def julnet_hosts() -> Sequence[HostEntry]:
     """Contribute the hosts that come with JULNet."""
     from host_adapters.blender.setup import HOST as BLENDER
+    from host_adapters.mlt.setup import HOST as MLT
     from host_adapters.nuke.setup import HOST as NUKE
     from host_adapters.resolve.setup import HOST as RESOLVE
 
-    return [RESOLVE, NUKE, BLENDER]
+    return [RESOLVE, NUKE, BLENDER, MLT]
 
 
 @hookimpl

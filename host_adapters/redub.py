@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from host_adapters.base import (
     ClipRef,
+    FinishedTake,
     HostProblem,
+    HostRefused,
     HostSession,
     MatteFile,
     TakeRef,
@@ -150,11 +152,7 @@ class Redub:
         """Put the take beside the clip; whatever the host says, the take on disk is not lost."""
         try:
             take = read_take(self.take_dir)
-            ref = self._session.place_take(self.clip, take)
-            if take.matte is not None:
-                matte = MatteFile(take.matte, "plate", enabled=False, first_number=take.first_number)
-                self._session.attach_matte(ref, matte)
-            self._session.mark(self.clip, take.spans)
+            ref = lay_take(self._session, self.clip, take)
         except HostProblem as exc:
             return Status("failed", f"{exc} (the take is finished and lies in {self.take_dir})", folder=self.take_dir)
         except Exception as exc:  # noqa: BLE001 - a host may raise anything, and must not be taken down by it
@@ -163,6 +161,79 @@ class Redub:
             )
             return Status("failed", sentence, folder=self.take_dir)
         return Status("done", f"{take.name} is placed", 1.0, take=ref, folder=self.take_dir)
+
+
+class HandBack:
+    """A painted matte on its way back into its take, as the take's override layer.
+
+    Args:
+        client: the worker.
+        take: folder of the take.
+        matte: what a host's `read_matte` gave.
+        first: plate frame of its first picture.
+    """
+
+    def __init__(self, client: WorkerClient, take: str, matte: str, first: int) -> None:
+        self.title = os.path.basename(take)
+        self.status = Status("running", "Reading the matte back")
+        self._client, self._mailbox = client, Mailbox()
+        self._job = client.request("matte", self._mailbox, take=take, override=matte, override_start=first)
+
+    def poll(self) -> Status:
+        """See what has happened."""
+        for event in self._mailbox.drain():
+            if event["event"] == "result":
+                self.status = Status("done", f"the painted matte is part of {self.title} now", 1.0)
+            elif event["event"] == "error":
+                self.status = Status("failed", str(event.get("message", "the matte could not be read back")))
+        return self.status
+
+    def cancel(self) -> None:
+        """Ask it to stop."""
+        self._client.cancel(self._job)
+
+
+def hand_back(session: HostSession, client: WorkerClient, clip: ClipRef) -> HandBack:
+    """Hand the matte of the take that a clip shows back to JULNet, as it was painted in the host; returns at once.
+
+    Raises:
+        HostProblem: no take is shown, or it has no matte.
+    """
+    take = next((take for take in session.takes(clip) if take.active), None)
+    if take is None:
+        raise HostRefused(f"{clip.name} shows its original: show a take first")
+    matte = session.matte(take)
+    if matte is None:
+        raise HostRefused(f"the take {take.name} has no matte: place it again")
+    first = read_take(take.folder).frames.start.index
+    return HandBack(client, take.folder, session.read_matte(matte), first)
+
+
+def next_take(session: HostSession, clip: ClipRef) -> str:
+    """Show the take after the one that is shown; after the last one the original.
+
+    Returns:
+        What is shown now, for a person.
+    """
+    takes = session.takes(clip)
+    shown = next((index for index, take in enumerate(takes) if take.active), -1)
+    wanted = takes[shown + 1] if shown + 1 < len(takes) else None
+    session.select_take(clip, wanted)
+    return f"{clip.name} shows {wanted.name if wanted else 'its original'}"
+
+
+def lay_take(session: HostSession, clip: ClipRef, take: FinishedTake) -> TakeRef:
+    """Place a finished take beside a clip, with its matte (without effect yet) and its marks.
+
+    Raises:
+        HostProblem: the host will not.
+    """
+    ref = session.place_take(clip, take)
+    if take.matte is not None:
+        matte = MatteFile(take.matte, "plate", enabled=False, first_number=take.first_number)
+        session.attach_matte(ref, matte)
+    session.mark(clip, take.spans)
+    return ref
 
 
 def _progress(event: dict[str, Any]) -> Status:

@@ -70,8 +70,9 @@ def _change(args: argparse.Namespace, chosen: Mapping[str, HostEntry]) -> int:
         changed[name] = [str(path) for path in paths]
     done = {True: "would write", False: "wrote"} if install else {True: "would remove", False: "removed"}
     lines = [f"{name}: {done[args.dry_run]} {path}" for name, paths in changed.items() for path in paths]
-    lines += [f"{name}: nothing was installed" for name, paths in changed.items() if not paths]
-    if install and not args.dry_run:
+    nothing = "needs no client" if install else "nothing was installed"
+    lines += [f"{name}: {nothing}" for name, paths in changed.items() if not paths]
+    if install and not args.dry_run and any(changed.values()):
         lines.append("start the host again to see it; `julnet hosts doctor` says whether everything works")
     args.console.result({"changed": changed, "dry_run": args.dry_run}, "\n".join(lines))
     return 0

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from fractions import Fraction
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from julnet_plugin.media.reader import PlateFrame
-    from julnet_plugin.types import DeliveryJob, FloatArray, FrameRange, Patch
+    from julnet_plugin.types import DeliveryJob, FloatArray, FrameRange, Patch, Take
 
 
 class FaceTracker(Protocol):
@@ -175,4 +176,45 @@ class HostEntry(Protocol):
 
     def check(self) -> str:
         """One line: installed or not, and where."""
+        ...
+
+
+class ProjectClip(Protocol):
+    """A clip in a project file that can be re-dubbed."""
+
+    plate: Path
+    rate: Fraction  #: of the plate
+    shown: FrameRange  #: plate frames that the clip shows
+    frames: FrameRange  #: those and handles: what a take should hold
+
+
+class ProjectFile(Protocol):
+    """A project file of a program, which a host edits itself; `julnet redub --timeline` asks for it.
+
+    A host that has some offers `open_project(path: Path) -> ProjectFile | None` beside what `HostEntry` has; None where
+    the file is none of its own.
+    """
+
+    def find(self, name: str, handles: int) -> ProjectClip:
+        """The clip of that name; "NAME#2" is the second of that name.
+
+        Raises:
+            InputError: there is none, there are several, it is retimed, or its medium is not there.
+        """
+        ...
+
+    def check_out(self, out: Path) -> None:
+        """Refuse a place that the project cannot be written to, before anything is rendered.
+
+        Raises:
+            InputError: it is one.
+        """
+        ...
+
+    def place(self, clip: ProjectClip, take: Take, out: Path) -> None:
+        """Put a take beside a clip and write the project, whole or not at all.
+
+        Raises:
+            InputError: the file was changed meanwhile, or cannot be written; the message says where the take lies.
+        """
         ...

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         GeneratorFactory,
         HostEntry,
         MatteOperator,
+        ProjectFile,
         TakeWriter,
     )
     from julnet_plugin.types import ProgressFn, RedubRequest
@@ -249,6 +250,19 @@ class Manager:
     def hosts(self) -> dict[str, HostEntry]:
         """Host applications by name."""
         return self.contributed("julnet_hosts")
+
+    def open_project(self, path: Path) -> ProjectFile | None:
+        """A project file of a host that edits it itself; None where no host knows it.
+
+        Raises:
+            InputError: it is a host's, and cannot be used.
+        """
+        for host in self.hosts().values():
+            if (opened := getattr(host, "open_project", None)) is not None:
+                project: ProjectFile | None = opened(path)
+                if project is not None:
+                    return project
+        return None
 
     def verbs(self) -> dict[str, CliVerb]:
         """Verbs of the `julnet` command by name."""

@@ -103,9 +103,21 @@ QtWidgets.QApplication(['check', '-platform', 'offscreen'])" ;;
     fail "installed libraries still do not load: $problem"
 }
 
+# MLT is a host that tests run for real; they do without it where it is not to be had.
+offer_melt() {
+    case ",$extras," in *,dev,*) ;; *) return 0 ;; esac
+    command -v melt >/dev/null 2>&1 && return 0
+    if can_apt; then
+        (apt_install melt libmlt-data) 2>>"$log" || say "melt is not to be had here; tests that run it are skipped"
+    else
+        say "to test MLT for real as well: install melt (Debian's name)"
+    fi
+}
+
 make_venv
 : >"$log"
 say "installing into .venv (a few minutes the first time)"
 install_torch
 pip_install -e ".${extras:+[$extras]}"
 check_libraries
+offer_melt

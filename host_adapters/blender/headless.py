@@ -155,6 +155,10 @@ class HeadlessSession(HostSession):
         """See `HostSession`."""
         return cast("MatteRef", self._blender.ask("attach_matte", take, matte))
 
+    def matte(self, take: TakeRef) -> MatteRef | None:
+        """See `HostSession`."""
+        return cast("MatteRef | None", self._blender.ask("matte", take))
+
     def read_matte(self, matte: MatteRef) -> str:
         """See `HostSession`."""
         return str(self._blender.ask("read_matte", matte))

@@ -1,6 +1,7 @@
 """Mattes as MLT's `shape` filter wants them: PNGs whose alpha is the matte.
 
-MLT maps the white of a picture to 92 %, since it takes it for video; alpha it takes as it is.
+MLT maps the white of a picture to 92 %, since it takes it for video; alpha it takes as it is. The filter is given one
+file that names them all: Shotcut asks for the whereabouts of a pattern before it opens a project.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from host_adapters.base import HostRefused, sequence_files
+from host_adapters.mlt.xmltext import element, prop
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 NAME = "matte.%06d.png"
+LIST = "matte.mlt"
 
 
 def write_alpha(matte: str, folder: str) -> str:
@@ -26,17 +29,28 @@ def write_alpha(matte: str, folder: str) -> str:
         folder: where to; made when missing.
 
     Returns:
-        The pattern of the pictures, which are numbered from 0.
+        The pattern of the pictures, which are numbered from 0; beside them lies `LIST`, which `resource_of` finds.
     """
     from PIL import Image
 
     os.makedirs(folder, exist_ok=True)
     pattern = os.path.join(folder, NAME)
+    index = -1
     for index, levels in enumerate(_pictures(matte)):
         alpha = Image.fromarray(levels)
         picture = Image.merge("LA", (Image.new("L", alpha.size, 255), alpha))
         picture.save(pattern % index, compress_level=3)
+    inner = [prop("mlt_service", "pixbuf"), prop("resource", NAME), prop("ttl", 1), prop("length", index + 1)]
+    producer = element("producer", {"id": "matte", "in": 0, "out": index}, *inner)
+    with open(os.path.join(folder, LIST), "w", encoding="utf-8") as file:
+        file.write(f'<?xml version="1.0" encoding="utf-8"?>\n{element("mlt", {}, producer)}\n')
     return pattern
+
+
+def resource_of(alpha: str) -> str:
+    """What the filter is told of pictures that `write_alpha` wrote: the one file that names them."""
+    listed = os.path.join(os.path.dirname(alpha), LIST)
+    return listed if os.path.exists(listed) else alpha
 
 
 def write_grey(alpha: str, folder: str, first_number: int) -> str:

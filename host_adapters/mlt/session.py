@@ -6,16 +6,15 @@ written over.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
 
 from host_adapters.base import (
     ClipRef,
@@ -35,13 +34,14 @@ from host_adapters.base import (
     refuse_retimed,
     refuse_short_take,
 )
+from host_adapters.mlt.marks import Rows, Shown, read_marks, text_of, write_marks
 from host_adapters.mlt.mattes import write_alpha, write_grey
 from host_adapters.mlt.project import Entry, MediaFacts, Probe, Project, read_project
-from host_adapters.mlt.takes import MARKS, HeldMatte, HeldTake, read_takes, remove_ours, write_ours
-from host_adapters.mlt.xmltext import Edits, prop
+from host_adapters.mlt.takes import HeldMatte, HeldTake, read_takes, rebound, remove_ours, with_clips, write_ours
+from host_adapters.mlt.xmltext import Edits
 
 MELT_VARIABLE = "JULNET_MELT"
-_SECONDS_A_FRAME = 5  #: that `melt` may take
+_SILENT_S = 60.0  #: that `melt` may take without writing anything
 _ATTEMPTS = 3  #: at a render
 
 
@@ -104,7 +104,7 @@ class MltSession(HostSession):
         refuse_retimed(clip)
         refuse_short_take(clip, take)
         refuse_missing(take.picture, "the take's picture")
-        takes = read_takes(self.project)
+        takes = self._takes()
         step = self.project.rate / clip.source_rate
         held = HeldTake(
             order=max((other.order for other in takes), default=0) + 1,
@@ -121,7 +121,7 @@ class MltSession(HostSession):
 
     def takes(self, clip: ClipRef) -> list[TakeRef]:
         """See `HostSession`."""
-        held = [take for take in read_takes(self.project) if take.clip_id == clip.id]
+        held = [take for take in self._takes() if take.clip_id == clip.id]
         return [TakeRef(take.id, clip.id, take.name, take.folder, take.active) for take in held]
 
     def select_take(self, clip: ClipRef, take: TakeRef | None) -> None:
@@ -130,7 +130,7 @@ class MltSession(HostSession):
         if take is not None:
             self._held(take.id)
         chosen = None if take is None else take.id
-        takes = read_takes(self.project)
+        takes = self._takes()
         self._write([replace(t, active=t.id == chosen) if t.clip_id == clip.id else t for t in takes])
 
     def attach_matte(self, take: TakeRef, matte: MatteFile) -> MatteRef:
@@ -147,6 +147,11 @@ class MltSession(HostSession):
         self._change(replace(held, matte=attached))
         return MatteRef(f"{take.id}_matte", take.clip_id, take.id, alpha)
 
+    def matte(self, take: TakeRef) -> MatteRef | None:
+        """See `HostSession`."""
+        held = self._held(take.id).matte
+        return None if held is None else MatteRef(f"{take.id}_matte", take.clip_id, take.id, held.alpha)
+
     def read_matte(self, matte: MatteRef) -> str:
         """The matte as grey pictures, from the alpha that a person painted or erased."""
         held = self._held(matte.take_id).matte
@@ -156,7 +161,7 @@ class MltSession(HostSession):
         return write_grey(held.alpha, os.path.join(os.path.dirname(held.alpha), "grey"), held.first_number)
 
     def mark(self, clip: ClipRef, spans: Sequence[Span]) -> None:
-        """Marks in our own property of the timeline; editors keep it and do not show it."""
+        """Marks in a property of ours that editors keep, and as Kdenlive's guides or Shotcut's markers."""
         self._still_there()
         _, clip = self._clip(clip)
         inside = [(span.frames.clipped(clip.source), span) for span in spans]
@@ -165,8 +170,7 @@ class MltSession(HostSession):
             for cut, span in inside
             if len(cut)
         ]
-        marks = {**self._marks(), clip.id: rows}
-        self._write(read_takes(self.project), {key: value for key, value in marks.items() if value})
+        self._write(self._takes(), {**self._marks(), clip.id: rows})
 
     def marks(self, clip: ClipRef) -> list[Span]:
         """See `HostSession`."""
@@ -197,38 +201,62 @@ class MltSession(HostSession):
             self._data = self._before.pop()
             self._read()
 
-    def save(self) -> None:
-        """Write the project, whole or not at all."""
+    def save(self, path: str = "") -> None:
+        """Write the project, whole or not at all.
+
+        Args:
+            path: of a copy, which this session goes on with; empty = where it was.
+        """
         self._still_there()
-        handle, draft = tempfile.mkstemp(".tmp", ".julnet-", os.path.dirname(self.path))
+        if path:
+            self.refuse_place(path)
+        target = os.path.abspath(path) if path else self.path
+        handle, draft = tempfile.mkstemp(".tmp", ".julnet-", os.path.dirname(target))
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(self._data)
                 file.flush()
                 os.fsync(file.fileno())
             shutil.copymode(self.path, draft)
-            os.replace(draft, self.path)
+            os.replace(draft, target)
         except OSError as exc:
-            raise HostRefused(f"{self.path} cannot be written ({exc.strerror or exc}); nothing was changed") from None
+            raise HostRefused(f"{target} cannot be written ({exc.strerror or exc}); nothing was changed") from None
         finally:
             if os.path.exists(draft):
                 os.unlink(draft)
-        self._saved = self._data
+        self.path, self._saved = target, self._data
+
+    def refuse_place(self, path: str) -> None:
+        """Refuse a path at which the project could not be written, or would not find its media.
+
+        Raises:
+            HostRefused: it is one.
+        """
+        folder = os.path.dirname(os.path.abspath(path))
+        if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+            raise HostRefused(f"the folder {folder} is missing or read-only: choose another place for the project")
+        if folder != os.path.dirname(self.path) and not self.project.root.attributes.get("root"):
+            raise HostRefused(
+                f"{os.path.basename(self.path)} may name media relative to its own folder: write it there, not to "
+                f"{folder}"
+            )
 
     def _melt(self, project: str, frames: RecordRange, movie: str) -> None:
-        """Render with `melt`; again where it claims success and left no whole movie (7.12 does, rarely)."""
+        """Render with `melt`; again where it hangs, or claims success and left no whole movie (7.12 does, rarely)."""
+        found = ""
         for _ in range(_ATTEMPTS):
-            run_melt(
+            whole = run_melt(
                 [project, f"in={frames.start.index}", f"out={frames.stop.index - 1}", "-consumer", f"avformat:{movie}",
                  "vcodec=ffv1", "pix_fmt=yuv422p", "an=1", "real_time=-1", "mlt_image_format=yuv422"],
-                60 + _SECONDS_A_FRAME * len(frames),
+                movie,
             )  # fmt: skip
             facts = probe_media(movie, self.project.rate)
-            if facts is not None and facts.frames == len(frames):
+            if whole and facts is not None and facts.frames == len(frames):
                 return
-        found = "no movie that can be read" if facts is None else f"{facts.frames} of {len(frames)} frames"
+            found = "no movie that can be read" if facts is None else f"{facts.frames} of {len(frames)} frames"
+            found = found if whole else f"{found} after saying nothing for {_SILENT_S:.0f} s"
         where = os.path.dirname(os.path.dirname(movie))
-        raise HostRefused(f"melt claimed success {_ATTEMPTS} times and left {found}: is there room in {where}?")
+        raise HostRefused(f"melt was asked {_ATTEMPTS} times and left {found}: is there room in {where}?")
 
     def _read(self) -> None:
         self.project: Project = read_project(self._data, self.path)
@@ -248,21 +276,26 @@ class MltSession(HostSession):
         raise HostGone(f"the clip {clip.name} is not in {self.path} any more; the take is kept on disk")
 
     def _held(self, take_id: str) -> HeldTake:
-        for take in read_takes(self.project):
+        for take in self._takes():
             if take.id == take_id:
                 return take
         raise HostGone(f"the take {take_id} is not in {self.path} any more; place it again")
 
     def _change(self, changed: HeldTake) -> None:
-        self._write([changed if take.id == changed.id else take for take in read_takes(self.project)])
+        self._write([changed if take.id == changed.id else take for take in self._takes()])
 
-    def _marks(self) -> dict[str, list[dict[str, Any]]]:
-        try:
-            return dict(json.loads(self.project.tractor.property(MARKS) or "{}"))
-        except ValueError:
-            return {}
+    def _takes(self) -> list[HeldTake]:
+        """Every take, with its clip's id as it is now."""
+        return with_clips(read_takes(self.project), self._moved())
 
-    def _write(self, takes: Sequence[HeldTake], marks: dict[str, list[dict[str, Any]]] | None = None) -> None:
+    def _moved(self) -> dict[str, str]:
+        return rebound(self.project, read_takes(self.project), self._clips())
+
+    def _marks(self) -> Rows:
+        moved = self._moved()
+        return {moved.get(clip, clip): rows for clip, rows in read_marks(self.project).items()}
+
+    def _write(self, takes: Sequence[HeldTake], marks: Rows | None = None) -> None:
         """Put a new document in the place of the old: ours taken out, then written as it is now."""
         marks = self._marks() if marks is None else marks
         clean = Edits(self._data)
@@ -272,8 +305,7 @@ class MltSession(HostSession):
         edits = Edits(bare.data)
         firsts = {take.id: _first(take, *clips[take.clip_id]) for take in takes if take.clip_id in clips}
         write_ours(bare, edits, takes, {key: entry for key, (entry, _) in clips.items()}, firsts)
-        if marks:
-            edits.insert(bare.tractor.inner, prop(MARKS, json.dumps(marks, ensure_ascii=False)), 2)
+        write_marks(bare, edits, marks, _shown(marks, {key: clip for key, (_, clip) in clips.items()}))
         before, self._data = self._data, edits.apply()
         self._read()
         self._before.append(before)
@@ -300,31 +332,55 @@ def melt_program() -> str | None:
     return os.environ.get(MELT_VARIABLE) or shutil.which("melt") or shutil.which("melt-7")
 
 
-def run_melt(arguments: Sequence[str], timeout_s: float) -> None:
+def run_melt(arguments: Sequence[str], movie: str) -> bool:
     """Run `melt`.
+
+    Args:
+        arguments: its words.
+        movie: what it writes; while that grows, it is at work.
+
+    Returns:
+        False where it wrote nothing for a minute and was ended.
 
     Raises:
         MediaMissing: there is none.
-        HostRefused: it failed or took too long.
+        HostRefused: it failed.
     """
     program = melt_program()
     if program is None:
         raise MediaMissing(
             "melt is not installed: install MLT (Debian: apt-get install melt), or name it in JULNET_MELT"
         )
-    try:
-        done = subprocess.run(
-            [program, "-silent", *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            [program, "-silent", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
         )
-    except subprocess.TimeoutExpired:
-        raise HostRefused(f"melt took more than {timeout_s:.0f} s and was stopped") from None
-    if done.returncode:
-        said = " ".join(done.stderr.decode("utf-8", "replace").split())[-200:]
-        raise HostRefused(f"melt ended with code {done.returncode} ({said})")
+        try:
+            ended = _ended_while_it_grows(process, movie)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        if ended and process.returncode:
+            log.seek(0)
+            said = " ".join(log.read().decode("utf-8", "replace").split())[-200:]
+            raise HostRefused(f"melt ended with code {process.returncode} ({said})")
+    return ended
+
+
+def _ended_while_it_grows(process: subprocess.Popen[bytes], movie: str) -> bool:
+    """Wait for a process that writes a file; False once it has written nothing for too long."""
+    size, since = -1, time.monotonic()
+    while time.monotonic() - since < _SILENT_S:
+        try:
+            process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            now = os.path.getsize(movie) if os.path.exists(movie) else -1
+            if now != size:
+                size, since = now, time.monotonic()
+        else:
+            return True
+    return False
 
 
 def _first(take: HeldTake, entry: Entry, clip: ClipRef) -> int:
@@ -332,6 +388,16 @@ def _first(take: HeldTake, entry: Entry, clip: ClipRef) -> int:
     if len(clip.source) == entry.length and take.first == 0:
         return entry.first
     return round((clip.source.start.index - take.first) * clip.record_rate / clip.source_rate)
+
+
+def _shown(marks: Rows, clips: dict[str, ClipRef]) -> list[Shown]:
+    """Marks as the timeline shows them."""
+    found = []
+    for clip, row in ((clips[key], row) for key, rows in marks.items() if key in clips for row in rows):
+        where = clip.record_of(SourceRange.of(row["start"], row["stop"]))
+        if len(where):
+            found.append((where.start.index, where.stop.index, text_of(row)))
+    return sorted(found)
 
 
 def _hidden(take: HeldTake, clip_id: str) -> HeldTake:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from host_adapters.base import ClipRef
+from host_adapters.mlt.marks import NAMES as MARKS
+from host_adapters.mlt.mattes import resource_of
 from host_adapters.mlt.project import ROLE, TAKE, Entry, Project
 from host_adapters.mlt.xmltext import Edits, Node, element, prop
 
-MARKS = "julnet:marks"
 _KEPT = re.compile(
     r"(set\.)?(force_(colorspace|full_luma|fps|progressive|aspect_ratio)|color_(range|space)|rotate|autorotate)$"
 )
+TRACK = "JULNet"
 _INTERNAL = "237"  #: Kdenlive's number for what it made itself
 
 
@@ -74,21 +77,86 @@ def read_takes(project: Project) -> list[HeldTake]:
     return [found[order] for order in sorted(found)]
 
 
+def rebound(project: Project, takes: Sequence[HeldTake], clips: Sequence[tuple[Entry, ClipRef]]) -> dict[str, str]:
+    """Clips of takes that go by another name now: trimmed, moved, or on another track since the take was placed.
+
+    Args:
+        project: as it is.
+        takes: in it.
+        clips: in it.
+
+    Returns:
+        The clip's present id by the one that a take knows it by. A clip is found below the take's place on the
+        timeline, else as the only one of that medium that has no take.
+    """
+    present = {clip.id for _, clip in clips}
+    known = {take.clip_id for take in takes}
+    places = {e.producer.attributes.get("id"): e for e in project.entries() if e.producer.property(TAKE) is not None}
+    found: dict[str, str] = {}
+    for take in sorted(takes, key=lambda take: not take.active):
+        if take.clip_id in present or take.clip_id in found:
+            continue
+        medium = take.clip_id.partition(":")[2].rpartition("@")[0]
+        free = [
+            (entry, clip)
+            for entry, clip in clips
+            if clip.id.partition(":")[2].rpartition("@")[0] == medium
+            and clip.id not in known
+            and clip.id not in found.values()
+            and take.first <= clip.source.start.index
+            and clip.source.stop.index <= take.first + take.frames * clip.source_rate / clip.record_rate
+        ]
+        place = places.get(take.id)
+        under = [c for e, c in free if place is not None and _overlap(e, place) > 0]
+        chosen = under[:1] or ([free[0][1]] if len(free) == 1 else [])
+        for clip in chosen:
+            found[take.clip_id] = clip.id
+    return found
+
+
+def with_clips(takes: Sequence[HeldTake], found: dict[str, str]) -> list[HeldTake]:
+    """The same takes, each with its clip's present id."""
+    return [replace(take, clip_id=found.get(take.clip_id, take.clip_id)) for take in takes]
+
+
+def _overlap(one: Entry, other: Entry) -> int:
+    return min(one.position + one.length, other.position + other.length) - max(one.position, other.position)
+
+
 def remove_ours(project: Project, edits: Edits) -> None:
     """Take everything of ours out of a document."""
-    ours = {node.attributes.get("id") for node in project.root.walk() if is_ours(node, project)}
+    adopted = _adopted(project)
+    mine = [node for node in project.root.walk() if is_ours(node) or node in adopted]
+    ours = {node.attributes.get("id") for node in mine}
     for node in project.root.walk():
-        if is_ours(node, project) or (node.name in ("track", "entry") and node.attributes.get("producer") in ours):
+        if node in mine or (node.name in ("track", "entry") and node.attributes.get("producer") in ours):
             edits.remove(node)
 
 
-def is_ours(node: Node, project: Project) -> bool:
-    """Whether an element was written by us."""
+def is_ours(node: Node) -> bool:
+    """Whether an element was written by us, and says so."""
     if node.name in ("producer", "chain"):
         return node.property(TAKE) is not None
     if node.name == "property":
-        return node.attributes.get("name") == MARKS
+        return node.attributes.get("name") in MARKS
     return node.name in ("playlist", "tractor", "transition") and node.property(ROLE) is not None
+
+
+def _adopted(project: Project) -> list[Node]:
+    """Tracks of ours that an editor has saved, and made its own: the topmost ones, with nothing but takes on them."""
+    holders = [project.tractor, *project.tractor.all("multitrack")]
+    slots = [node for holder in holders for node in holder.all("track")]
+    found: list[Node] = []
+    for index in range(len(slots) - 1, 0, -1):
+        shown = project.by_id.get(slots[index].attributes.get("producer", ""))
+        playlists = project.tracks[index]
+        named = shown is not None and TRACK in (shown.property("kdenlive:track_name"), shown.property("shotcut:name"))
+        producers = [project.by_id.get(e.attributes.get("producer", "")) for p in playlists for e in p.all("entry")]
+        if not named or shown is None or not playlists or not all(p is not None and is_ours(p) for p in producers):
+            break
+        joins = project.tractor.all("transition")
+        found += [shown, *playlists, *(node for node in joins if node.property("b_track") == str(index))]
+    return found
 
 
 def write_ours(
@@ -162,7 +230,7 @@ def _producer(project: Project, take: HeldTake, clips: dict[str, Entry]) -> str:
 def _shape(take: HeldTake, matte: HeldMatte) -> str:
     inner = [
         prop("mlt_service", "shape"),
-        prop("resource", matte.alpha),  # with a service or a query, melt would look for it beside the project
+        prop("resource", resource_of(matte.alpha)),  # with a service or a query, melt would look beside the project
         prop("producer.ttl", 1),
         prop("producer.length", take.frames),
         prop("use_luminance", 0),
@@ -179,7 +247,7 @@ def _playlist(
 ) -> str:
     inner, position = [prop(ROLE, "takes")], 0
     if project.shotcut:
-        inner += [prop("shotcut:video", 1), prop("shotcut:name", "JULNet")]
+        inner += [prop("shotcut:video", 1), prop("shotcut:name", TRACK)]
     for take in takes:
         entry = clips[take.clip_id]
         if entry.position > position:
@@ -208,7 +276,7 @@ def _kdenlive_track(name: str) -> list[str]:
         element("playlist", {"id": f"{name}_b"}, prop(ROLE, "takes")),
         element(
             "tractor", {"id": f"{name}_track"},
-            prop(ROLE, "takes"), prop("kdenlive:track_name", "JULNet"), prop("kdenlive:timeline_active", 1),
+            prop(ROLE, "takes"), prop("kdenlive:track_name", TRACK), prop("kdenlive:timeline_active", 1),
             element("track", {"hide": "audio", "producer": name}),
             element("track", {"hide": "audio", "producer": f"{name}_b"}),
         ),

@@ -171,6 +171,14 @@ class NukeSession(HostSession):
         self._undo.append(lambda: self._undo_matte(take.clip_id, take.id))
         return MatteRef(id=paint.name(), clip_id=take.clip_id, take_id=take.id, path=matte.path)
 
+    def matte(self, take: TakeRef) -> MatteRef | None:
+        self._node(take.clip_id)
+        paint = next((n for n in self._all() if n.Class() == "RotoPaint" and _told(n).get("take") == take.id), None)
+        read = self._nuke.toNode(f"{take.id}_matte")
+        if paint is None or read is None:
+            return None
+        return MatteRef(id=paint.name(), clip_id=take.clip_id, take_id=take.id, path=_file_of(read))
+
     def read_matte(self, matte: MatteRef) -> str:
         """Renders the touched-up matte beside the take, where there are strokes."""
         paint, dub = self._node(matte.id), self._node(matte.take_id)

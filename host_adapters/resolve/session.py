@@ -45,8 +45,11 @@ TAKE_KEY = "julnet.take"  #: third-party metadata of a take's media pool item: t
 MARK = "julnet.span"  #: schema of a marker's custom data
 COMP = "JULNet matte"
 EDITED = "edited"  #: folder in the take where the painted matte goes
+KEPT = "JULNet: settings before"  #: render preset, while JULNet renders
+ATTACHED = "resolve.json"  #: file in the take that says which matte its composition shows
 VIDEO, AUDIO = 1, 2  #: Resolve's numbers of media types
 _RENDER_S = 3600.0
+_TRIES = 3
 
 
 class ResolveSession(HostSession):
@@ -70,6 +73,16 @@ class ResolveSession(HostSession):
         if not timeline:
             raise HostGone("no timeline is open in Resolve: open one and try again")
         self._project_id, self._timeline_id = project.GetUniqueId(), timeline.GetUniqueId()
+
+    @property
+    def current(self) -> bool:
+        """Whether the timeline that this session is of is still the open one."""
+        project = _current_project(self._resolve)
+        timeline = project.GetCurrentTimeline() if project else None
+        return bool(timeline) and (project.GetUniqueId(), timeline.GetUniqueId()) == (
+            self._project_id,
+            self._timeline_id,
+        )
 
     def list_clips(self) -> list[ClipRef]:
         timeline = self._timeline()
@@ -152,16 +165,20 @@ class ResolveSession(HostSession):
         self._undo.append(lambda: item.DeleteFusionCompByName(COMP))
         return MatteRef(id=COMP, clip_id=clip.id, take_id=take.id, path=matte.path)
 
+    def matte(self, take: TakeRef) -> MatteRef | None:
+        """The composition shows the matte that was attached last; which take's that is, its file names."""
+        clip = self._find(take.clip_id)
+        item = self._shown_item(take, clip)
+        if COMP not in (item.GetFusionCompNameList() or []):
+            return None
+        path = _attached(take.folder)
+        return MatteRef(id=COMP, clip_id=clip.id, take_id=take.id, path=path) if path else None
+
     def read_matte(self, matte: MatteRef) -> str:
         take = next((ref for ref in self.takes(self._find(matte.clip_id)) if ref.id == matte.take_id), None)
         if take is None:
             raise HostGone("the take of this matte is not beside the clip any more: place it again")
-        edited = os.path.join(take.folder, EDITED, "matte.######.png")
-        files = sequence_files(edited)
-        originals = sequence_files(matte.path) if "#" in matte.path or "%" in matte.path else []
-        if not files or (len(files) == len(originals) and all(map(_same_file, files, originals))):
-            return matte.path
-        return edited
+        return _edited(take.folder, matte.path) or matte.path
 
     def mark(self, clip: ClipRef, spans: Sequence[Span]) -> None:
         item = self._item(clip.id)
@@ -192,6 +209,15 @@ class ResolveSession(HostSession):
         project, timeline = self._project(), self._timeline()
         os.makedirs(out, exist_ok=True)
         project.SetCurrentTimeline(timeline)
+        kept = project.SaveAsNewRenderPreset(KEPT)  # what is set here is added to what a person has set there
+        try:
+            return self._render(project, timeline, frames, out)
+        finally:
+            if kept:
+                project.LoadRenderPreset(KEPT)
+                project.DeleteRenderPreset(KEPT)
+
+    def _render(self, project: Any, timeline: Any, frames: RecordRange, out: str) -> str:
         kind, codec = _lossless(project)
         if not project.SetCurrentRenderFormatAndCodec(kind, codec):
             raise HostRefused(f"Resolve does not render {kind} {codec}: choose another format in the Deliver page")
@@ -206,6 +232,9 @@ class ResolveSession(HostSession):
                 "CustomName": "julnet",
                 "ExportVideo": True,
                 "ExportAudio": False,
+                "ExportAlpha": False,
+                "FormatWidth": whole(timeline.GetSetting("timelineResolutionWidth")),
+                "FormatHeight": whole(timeline.GetSetting("timelineResolutionHeight")),
             }
         )
         job = project.AddRenderJob()
@@ -392,6 +421,13 @@ class ResolveSession(HostSession):
         index = whole(item.GetTrackTypeAndIndex()[1])
         if timeline.GetTrackName("video", index) == BIN and len(timeline.GetItemListInTrack("video", index) or []) == 1:
             timeline.DeleteTrack("video", index)
+            return
+        self._resolve.OpenPage("edit")  # DeleteClips works there alone, and not always the first time
+        for _ in range(_TRIES):
+            timeline.DeleteClips([item])
+            if all(other.GetUniqueId() != item_id for other in self._items()):
+                return
+        raise HostRefused("Resolve did not delete the take above the clip: delete it by hand")
 
     def _above(self, clip: ClipRef) -> list[Any]:
         """Items on tracks of our own that lie exactly over a clip."""
@@ -432,6 +468,8 @@ class ResolveSession(HostSession):
         from julnet_plugin.interchange.fusion_switch import Switch, fusion_switch
 
         folder = os.path.join(take.folder, EDITED)
+        if _edited(take.folder, _attached(take.folder)):
+            os.rename(folder, _free_folder(folder))  # a person has painted there
         shutil.rmtree(folder, ignore_errors=True)
         os.makedirs(folder)
         before = _take_start(self._item(clip.id), media, clip)  # frames of the take before the clip's first
@@ -453,6 +491,8 @@ class ResolveSession(HostSession):
             white_shows=matte.white_shows,
             enabled=matte.enabled,
         )
+        with open(os.path.join(take.folder, ATTACHED), "w", encoding="utf-8") as file:
+            json.dump({"matte": matte.path}, file)
         path = os.path.join(take.folder, "resolve.comp")
         with open(path, "w", encoding="utf-8") as file_out:
             file_out.write(fusion_switch(switch))
@@ -562,6 +602,31 @@ def _hashes(path: str) -> str:
         return path
     before, digits, after = split_pattern(name)
     return os.path.join(folder, before + "#" * digits + after)
+
+
+def _attached(folder: str) -> str:
+    """The matte that a take's composition was last made for, or ""."""
+    try:
+        with open(os.path.join(folder, ATTACHED), encoding="utf-8") as file:
+            return str(json.load(file)["matte"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _edited(folder: str, matte: str) -> str:
+    """The pattern of a take's matte as it was painted in Fusion, or "" where it is the matte that was attached."""
+    edited = os.path.join(folder, EDITED, "matte.######.png")
+    files = sequence_files(edited)
+    originals = sequence_files(matte) if "#" in matte or "%" in matte else []
+    untouched = len(files) == len(originals) and all(map(_same_file, files, originals))
+    return edited if files and not untouched else ""
+
+
+def _free_folder(folder: str) -> str:
+    number = 2
+    while os.path.exists(f"{folder} {number}"):
+        number += 1
+    return f"{folder} {number}"
 
 
 def _same_file(one: str, other: str) -> bool:

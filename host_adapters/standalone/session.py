@@ -122,6 +122,11 @@ class StandaloneSession(HostSession):
         self._put(with_extra(project, MATTES, mattes))
         return MatteRef(_key(take.clip_id, take.id), take.clip_id, take.id, matte.path)
 
+    def matte(self, take: TakeRef) -> MatteRef | None:
+        key = _key(take.clip_id, take.id)
+        row = self._project().extra(MATTES, {}).get(key)
+        return None if row is None else MatteRef(key, take.clip_id, take.id, str(self._path(row["path"])))
+
     def read_matte(self, matte: MatteRef) -> str:
         row = self._project().extra(MATTES, {}).get(matte.id)
         if row is None:

@@ -23,6 +23,8 @@ from julnet_plugin.errors import InputError, MediaError, TimeRangeError
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from julnet_plugin.types import MediaInfo, Take
 
 KEY = "julnet"  #: of our metadata
@@ -67,7 +69,7 @@ def read_clip(path: Path, name: str, handles: int = 0) -> TimelineClip:
     from julnet_plugin.media.probe import probe
 
     document = read_timeline(path)
-    clip = _choose(_video_clips(document), name, path)
+    clip = choose(_video_clips(document), name, path, _place)
     _refuse_retimed(clip, name)
     source = clip.trimmed_range()
     plate = _plate_of(clip, name, path)
@@ -200,7 +202,18 @@ def _video_clips(document: Any) -> list[Any]:
     return found
 
 
-def _choose(clips: list[Any], name: str, path: Path) -> Any:
+def choose(clips: Sequence[Any], name: str, path: Path, place: Callable[[Any], str]) -> Any:
+    """The clip of a name among several.
+
+    Args:
+        clips: each with a `name`.
+        name: of the clip; "NAME#2" is the second of that name.
+        path: of the timeline.
+        place: where a clip lies, for a person.
+
+    Raises:
+        TimelineError: there is none, or there are several.
+    """
     named = [clip for clip in clips if clip.name == name]
     match = re.fullmatch(r"(.+)#([1-9]\d*)", name)
     if not named and match:
@@ -211,7 +224,7 @@ def _choose(clips: list[Any], name: str, path: Path) -> Any:
     if len(named) == 1:
         return named[0]
     if named:
-        places = ", ".join(f"{name}#{k} {_place(clip)}" for k, clip in enumerate(named[:5], 1))
+        places = ", ".join(f"{name}#{k} {place(clip)}" for k, clip in enumerate(named[:5], 1))
         raise TimelineError(f"{path.name} has {len(named)} clips called {name!r}: say which, {places}")
     known = sorted({clip.name for clip in clips if clip.name})
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)

@@ -88,7 +88,9 @@ def _adapted(args: argparse.Namespace) -> str:
 
 def _add_timeline_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a clip in a timeline, instead of PLATE")
-    group.add_argument("--timeline", type=Path, metavar="FILE", help="OpenTimelineIO, or what an adapter reads")
+    group.add_argument(
+        "--timeline", type=Path, metavar="FILE", help="OpenTimelineIO, what an adapter reads, .kdenlive, .mlt"
+    )
     group.add_argument("--clip", metavar="NAME", help="the clip's name; NAME#2 for the second of that name")
     group.add_argument("--handles", type=int, default=0, metavar="N", help="frames to re-dub on each side of the clip")
     group.add_argument("--timeline-out", type=Path, metavar="FILE", help="where to write the timeline; else back")
@@ -108,8 +110,16 @@ def _redub_in_timeline(args: argparse.Namespace) -> int:
         raise SettingsError("--timeline needs --clip NAME: which clip to re-dub", key="clip")
     if args.handles < 0:
         raise SettingsError(f"{args.handles} handles were asked for: give 0 or more", key="handles")
-    found = read_clip(args.timeline, args.clip, args.handles)
-    out = output_of(args.timeline, args.timeline_out)
+    project = args.manager.open_project(args.timeline)
+    if project is not None:
+        if args.place != "track":
+            raise SettingsError(f"{args.timeline.name} holds takes on a track: leave out --place", key="place")
+        out = args.timeline_out or args.timeline
+        project.check_out(out)
+        found = project.find(args.clip, args.handles)
+    else:
+        found = read_clip(args.timeline, args.clip, args.handles)
+        out = output_of(args.timeline, args.timeline_out)
     args.plate = found.plate
     if args.adapt is not None or args.adapt_clips:
         args.model = _adapted(args)
@@ -120,8 +130,11 @@ def _redub_in_timeline(args: argparse.Namespace) -> int:
         dub_offset_s=args.dub_offset + float((found.shown.start - found.frames.start) / found.rate),
     )
     take = render(request, args.manager, args.console)
-    add_take(found, take, out, args.place)
-    write_timeline(found.document, out)
+    if project is not None:
+        project.place(found, take, out)
+    else:
+        add_take(found, take, out, args.place)
+        write_timeline(found.document, out)
     show_take(take, args.console, timeline=str(out))
     return 0
 

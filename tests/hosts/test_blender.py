@@ -18,6 +18,7 @@ import pytest
 from bench import Shot, pictures_of
 from bench_blender import BlenderBench, blender, missing
 
+from host_adapters.blender.addon.facts import outside_path
 from host_adapters.blender.headless import find_blender
 from host_adapters.blender.package import files, write_zip
 from julnet_plugin.cli import main
@@ -171,3 +172,10 @@ def test_takes_stay_with_a_clip_that_was_renamed_and_not_with_its_copy(
     left, right = session.list_clips()
     assert (len(session.takes(left)), len(session.takes(right))) == (1, 0)
     assert (left.source.stop, right.source.start) == (right.source.start, left.source.stop)
+
+
+def test_a_network_share_is_not_taken_for_a_path_beside_the_project() -> None:
+    assert outside_path("//server/share/a b.mov", windows=True) == r"\\server\share\a b.mov"
+    assert outside_path("//mnt/a b.mov", windows=False) == "/mnt/a b.mov"
+    for plain in ("/mnt/a.mov", r"\\server\share\a.mov", "C:/a.mov"):
+        assert outside_path(plain, windows=True) == outside_path(plain, windows=False) == plain

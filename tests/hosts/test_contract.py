@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,21 @@ def test_a_painted_matte_is_read_back(placed: Placed, make_matte: MakeMatte) -> 
     assert (painted[5, 10:20, 40:52] >= 254).all()
 
 
+def test_a_matte_is_found_again_in_a_project_that_was_saved_and_painted_then(
+    placed: Placed, make_matte: MakeMatte
+) -> None:
+    assert placed.session.matte(placed.ref) is None
+    placed.session.attach_matte(placed.ref, make_matte(placed.take))
+    placed.session.save()
+    placed.session = placed.bench.reopen()
+    (clip,) = placed.session.list_clips()
+    (take,) = placed.session.takes(clip)
+    matte = placed.session.matte(take)
+    assert matte is not None
+    placed.bench.paint(matte, 5, (40, 10, 52, 20), white=True)
+    assert (pictures_of(placed.session.read_matte(matte))[5, 10:20, 40:52] >= 254).all()
+
+
 def test_a_second_matte_takes_the_place_of_the_first(placed: Placed, make_matte: MakeMatte) -> None:
     matte = make_matte(placed.take)
     placed.session.attach_matte(placed.ref, matte)
@@ -263,6 +279,27 @@ def test_paths_with_spaces_and_letters_of_the_world_work(
     got = pictures_of(session.render(clip.record, str(tmp_path / "out ü")))
     left = pictures_of(take.picture)[START:STOP, :, : WIDTH // 2]
     assert np.abs(got[:, :, : WIDTH // 2].astype(int) - left.astype(int)).max() <= bench.tolerance
+
+
+def test_a_path_that_looks_like_a_network_share_s_is_taken_as_it_is(
+    bench: Bench, make_shot: MakeShot, make_take: MakeTake, make_matte: MakeMatte, tmp_path: Path
+) -> None:
+    """On Linux "//mnt/x" is "/mnt/x"; to a host that gives two slashes a meaning of its own, it is something else."""
+    shared = "/" + str(tmp_path)
+    shot = make_shot(start=START, stop=STOP, record_in=RECORD_IN)
+    session = bench.open(replace(shot, plate=Path(shared) / shot.plate.name))
+    (clip,) = session.selection()
+    assert pictures_of(clip.path).shape[0] == shot.frames
+    take = make_take(shot)
+    there = {name: shared + getattr(take, name)[len(str(tmp_path)) :] for name in ("folder", "picture")}
+    ref = session.place_take(clip, replace(take, **there))
+    matte = make_matte(take)
+    held = session.attach_matte(ref, replace(matte, path=shared + matte.path[len(str(tmp_path)) :]))
+    assert len(pictures_of(session.read_matte(held))) == shot.frames
+    got = pictures_of(session.render(clip.record, str(tmp_path / "out"))).astype(int)
+    wanted = pictures_of(str(shot.plate))[START:STOP].astype(int)
+    wanted[:, :, : WIDTH // 2] = pictures_of(take.picture)[START:STOP, :, : WIDTH // 2]
+    assert np.abs(got - wanted).max() <= bench.tolerance
 
 
 def test_a_23976_clip_in_a_24_timeline_is_read_and_its_take_shows_frame_for_frame(

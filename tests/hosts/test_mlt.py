@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -16,15 +18,18 @@ from bench_mlt import missing, project_of
 from host_adapters.base import HostGone, HostRefused, MatteFile, SourceRange, Span
 from host_adapters.mlt.project import clock, parse_time
 from host_adapters.mlt.session import MELT_VARIABLE, MltSession, melt_program
+from julnet_plugin.cli import main
+from julnet_plugin.types import Take
 
 KDENLIVE = """<?xml version='1.0' encoding='utf-8'?>
 <mlt LC_NUMERIC="C" producer="main_bin" root="{folder}" version="7.13.0">
  <profile colorspace="601" display_aspect_den="3" display_aspect_num="4" frame_rate_den="1" frame_rate_num="25" height="48" progressive="1" sample_aspect_den="1" sample_aspect_num="1" width="64"/>
  <producer id="black"><property name="length">2147483647</property><property name="resource">black</property><property name="mlt_service">color</property></producer>
  <chain id="chain0" out="00:00:00.600"><property name="length">16</property><property name="resource">plate.mov</property><property name="mlt_service">avformat-novalidate</property><property name="kdenlive:id">4</property></chain>
- <playlist id="main_bin"><property name="kdenlive:docproperties.position">6</property><property name="kdenlive:docproperties.version">1.04</property><entry in="00:00:00.000" out="00:00:00.600" producer="chain0"/></playlist>
+ <playlist id="main_bin"><property name="kdenlive:docproperties.position">6</property><property name="kdenlive:docproperties.version">1.04</property><property name="kdenlive:docproperties.guides">[{{"comment": "check hair", "pos": 3, "type": 2}}]</property><property name="xml_retain">1</property><entry in="00:00:00.000" out="00:00:00.600" producer="chain0"/></playlist>
  <playlist id="playlist0"><property name="kdenlive:audio_track">1</property></playlist>
- <tractor id="tractor0"><property name="kdenlive:audio_track">1</property><track hide="video" producer="playlist0"/></tractor>
+ <playlist id="playlist1"><property name="kdenlive:audio_track">1</property></playlist>
+ <tractor id="tractor0"><property name="kdenlive:audio_track">1</property><track hide="video" producer="playlist0"/><track hide="video" producer="playlist1"/></tractor>
  <playlist id="playlist2"><blank length="00:00:00.200"/><entry in="00:00:00.080" out="00:00:00.520" producer="chain0"><filter id="filter1"><property name="mlt_service">brightness</property><property name="level">1</property></filter></entry></playlist>
  <playlist id="playlist3"/>
  <tractor id="tractor1"><track hide="audio" producer="playlist2"/><track hide="audio" producer="playlist3"/></tractor>
@@ -201,7 +206,7 @@ def test_a_render_that_stays_empty_is_refused_and_the_last_one_kept(
     monkeypatch.setenv(MELT_VARIABLE, str(tmp_path / "melt"))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "render.mkv").write_bytes(b"yesterday's")
-    with pytest.raises(HostRefused, match="no movie that can be read"):
+    with pytest.raises(HostRefused, match="3 times and left no movie that can be read"):
         project.render(clip.record, str(tmp_path / "out"))
     assert (tmp_path / "out" / "render.mkv").read_bytes() == b"yesterday's"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["render.mkv"]
@@ -221,3 +226,201 @@ fi
         "utf-8",
     )
     program.chmod(0o755)
+
+
+def test_a_melt_that_hangs_is_ended_and_asked_again(
+    project: MltSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clip,) = project.selection()
+    program, tried = tmp_path / "melt", tmp_path / "tried"
+    program.write_text(f"#!/bin/sh\necho x >> '{tried}'\nexec sleep 60\n", "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv(MELT_VARIABLE, str(program))
+    monkeypatch.setattr("host_adapters.mlt.session._SILENT_S", 0.3)
+    with pytest.raises(HostRefused, match="asked 3 times and left no movie that can be read after saying nothing"):
+        project.render(clip.record, str(tmp_path / "out"))
+    assert tried.read_text("utf-8").count("x") == 3
+
+
+SHOTCUT = """<?xml version="1.0" standalone="no"?>
+<mlt LC_NUMERIC="C" version="7.12.0" title="Shotcut version 22.12.21" producer="main_bin">
+  <profile description="automatic" width="64" height="48" progressive="1" sample_aspect_num="1" sample_aspect_den="1" display_aspect_num="4" display_aspect_den="3" frame_rate_num="25" frame_rate_den="1" colorspace="601"/>
+  <playlist id="main_bin"><property name="xml_retain">1</property></playlist>
+  <producer id="black" in="00:00:00.000" out="00:00:01.120"><property name="length">00:00:01.160</property><property name="resource">0</property><property name="mlt_service">color</property></producer>
+  <playlist id="background"><entry producer="black" in="00:00:00.000" out="00:00:01.120"/></playlist>
+  <chain id="chain0" out="00:00:00.600"><property name="length">00:00:00.640</property><property name="resource">plate.mov</property><property name="mlt_service">avformat-novalidate</property><property name="shotcut:caption">plate.mov</property></chain>
+  <playlist id="playlist0"><property name="shotcut:video">1</property><property name="shotcut:name">V1</property><blank length="00:00:00.200"/><entry producer="chain0" in="00:00:00.080" out="00:00:00.520"/></playlist>
+  <tractor id="tractor0" title="Shotcut version 22.12.21" in="00:00:00.000" out="00:00:01.120">
+    <property name="shotcut">1</property>
+    <properties name="shotcut:markers"><properties name="0"><property name="text">check hair</property><property name="start">00:00:00.120</property><property name="end">00:00:00.120</property><property name="color">#008000</property></properties></properties>
+    <track producer="background"/>
+    <track producer="playlist0"/>
+    <transition id="transition1"><property name="a_track">0</property><property name="b_track">1</property><property name="mlt_service">frei0r.cairoblend</property><property name="disable">1</property></transition>
+  </tractor>
+</mlt>
+"""  # noqa: E501 - as Shotcut writes it
+
+
+@pytest.fixture(params=["film.kdenlive", "film.mlt"])
+def film(request: pytest.FixtureRequest, tmp_path: Path, make_shot: Callable[..., Shot]) -> Path:
+    """A project as Kdenlive, and one as Shotcut writes it, with a guide of the user's."""
+    make_shot(start=2, stop=14, record_in=5)
+    path: Path = tmp_path / request.param
+    path.write_text(KDENLIVE.format(folder=tmp_path) if path.suffix == ".kdenlive" else SHOTCUT, "utf-8")
+    return path
+
+
+@pytest.fixture
+def line(make_shot: Any, make_take: Any) -> Any:
+    """A take of the whole plate."""
+    return make_take(make_shot(start=2, stop=14, record_in=5))
+
+
+def saved_by_the_editor(path: Path) -> None:
+    """What the editors do to what is ours when they save: properties that are not theirs go, names are their own."""
+    text = re.sub(r'<property name="julnet:(role">takes|marks">[^<]*)</property>', "", path.read_text("utf-8"))
+    path.write_text(re.sub("julnet_takes_[12]", "playlist8", text), "utf-8")
+
+
+def test_takes_and_marks_outlive_the_editor_s_own_save_and_stay_on_one_track(
+    film: Path, line: Any, make_shot: Any, make_take: Any
+) -> None:
+    session = MltSession(str(film))
+    (clip,) = session.list_clips()
+    session.place_take(clip, line)
+    session.mark(clip, line.spans)
+    session.save()
+    saved_by_the_editor(film)
+    session = MltSession(str(film))
+    assert [(take.name, take.active) for take in session.takes(clip)] == [("line", True)]
+    assert [span.frames.start.index for span in session.marks(clip)] == [3, 9]
+    session.place_take(clip, make_take(make_shot(start=2, stop=14, record_in=5), name="line 2"))
+    session.save()
+    session = MltSession(str(film))
+    assert [(take.name, take.active) for take in session.takes(clip)] == [("line", False), ("line 2", True)]
+    assert len(session.project.tracks) == (4 if film.suffix == ".kdenlive" else 3)
+    assert session.list_clips() == [clip]
+
+
+def test_worst_spans_are_guides_and_markers_of_the_editor_s_own_and_the_user_s_stay(film: Path, line: Any) -> None:
+    session = MltSession(str(film))
+    (clip,) = session.list_clips()
+    before = film.read_text("utf-8").count("check hair")
+    session.mark(clip, line.spans)
+    session.mark(clip, line.spans[:1])
+    session.save()
+    text = film.read_text("utf-8")
+    assert (text.count("check hair"), text.count("JULNet ±22: fast head turn")) == (before, 1)
+    if film.suffix == ".kdenlive":
+        (guides,) = re.findall(r'docproperties.guides">([^<]*)<', text)
+        assert [(guide["pos"], guide["comment"]) for guide in json.loads(guides)] == [
+            (3, "check hair"), (12, "JULNet ±22: fast head turn"),
+        ]  # fmt: skip
+    else:
+        assert '<properties name="1"><property name="text">JULNet' in text
+        assert '<property name="start">00:00:00.480</property>' in text
+
+
+def test_a_take_goes_with_a_clip_that_was_trimmed_and_moved_since(film: Path, line: Any) -> None:
+    session = MltSession(str(film))
+    (clip,) = session.list_clips()
+    session.place_take(clip, line)
+    session.mark(clip, line.spans)
+    session.save()
+    text = film.read_text("utf-8")
+    for entry in ('in="00:00:00.080" out="00:00:00.520" producer="chain0"', 'producer="chain0" in="00:00:00.080"'):
+        text = text.replace(entry, entry.replace("080", "160"))
+    film.write_text(text, "utf-8")
+    session = MltSession(str(film))
+    (now,) = session.list_clips()
+    assert (now.source.start.index, now.id != clip.id) == (4, True)
+    assert [(take.name, take.active, take.clip_id) for take in session.takes(now)] == [("line", True, now.id)]
+    assert len(session.marks(now)) == 2
+    session.select_take(now, session.takes(now)[0])
+    entry = next(e for e in session.project.entries() if e.producer.attributes["id"] == "julnet_take_1")
+    assert (entry.position, entry.first, entry.length) == (5, 4, len(now.record))
+
+
+def test_the_matte_s_filter_names_a_file_that_is_there(film: Path, line: Any, make_matte: Any) -> None:
+    """Shotcut looks for every file that a project names before it opens it."""
+    session = MltSession(str(film))
+    (clip,) = session.list_clips()
+    session.attach_matte(session.place_take(clip, line), make_matte(line))
+    (shape,) = [n for n in session.project.root.walk() if n.name == "filter" and n.property("mlt_service") == "shape"]
+    assert Path(str(shape.property("resource"))).is_file()
+
+
+def redub(*words: Any) -> int:
+    return main(["redub", "--dub", "line.wav", "--no-plugins", *map(str, words)])
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch, line: Any) -> list[Any]:
+    """The requests that would have been rendered; the take is there already."""
+    asked: list[Any] = []
+
+    def render(request: Any, manager: Any, console: Any) -> Take:
+        asked.append(request)
+        manifest = json.loads((Path(line.folder) / "take.json").read_text("utf-8"))
+        return Take(path=Path(line.folder), manifest={"warnings": [], **manifest})
+
+    monkeypatch.setattr("julnet_plugin.verbs.redub.render", render)
+    return asked
+
+
+def test_the_command_redubs_a_clip_of_a_project_and_writes_the_project_with_the_take(
+    film: Path, rendered: list[Any], tmp_path: Path
+) -> None:
+    assert redub("--timeline", film, "--clip", "plate.mov", "-o", tmp_path / "t", "--handles", 1) == 0
+    (request,) = rendered
+    assert (request.plate, request.in_point, request.out_point) == (tmp_path / "plate.mov", "1", "15")
+    assert request.dub_offset_s == pytest.approx(1 / 25)
+    session = MltSession(str(film))
+    (clip,) = session.list_clips()
+    assert [take.name for take in session.takes(clip)] == ["line"]
+    assert len(session.marks(clip)) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--clip", "plat.mov"], "did you mean 'plate.mov'"),
+        (["--clip", "plate.mov", "--place", "reference"], "leave out --place"),
+        (["--clip", "plate.mov", "--timeline-out", "x.otio"], "choose a --timeline-out with ."),
+        (["--clip", "plate.mov", "--timeline-out", "/nowhere/film{suffix}"], "is missing or read-only"),
+    ],
+)
+def test_the_command_refuses_before_anything_is_rendered(
+    film: Path, rendered: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    before = film.read_bytes()
+    words = [word.format(suffix=film.suffix) for word in words]
+    assert redub("--timeline", film, "-o", tmp_path / "t", *words) == 2
+    assert said in capsys.readouterr().err
+    assert (film.read_bytes(), rendered) == (before, [])
+
+
+def test_a_project_that_was_saved_during_the_render_keeps_the_take_on_disk(
+    film: Path, rendered: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import julnet_plugin.verbs.redub as verb
+
+    first = verb.render
+
+    def render(*words: Any) -> Take:
+        film.write_text(film.read_text("utf-8") + "\n", "utf-8")
+        return first(*words)
+
+    monkeypatch.setattr(verb, "render", render)
+    assert redub("--timeline", film, "--clip", "plate.mov", "-o", tmp_path / "t") == 2
+    said = capsys.readouterr().err
+    assert "saved by another program" in said
+    assert "the take is finished and lies in" in said
+
+
+def test_a_project_with_media_relative_to_itself_is_not_written_elsewhere(project: MltSession, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with pytest.raises(HostRefused, match="write it there"):
+        project.save(str(tmp_path / "other" / "cut.mlt"))
+    project.save(str(tmp_path / "copy.mlt"))
+    assert (tmp_path / "copy.mlt").read_bytes() == (tmp_path / "cut.mlt").read_bytes()

@@ -6,6 +6,7 @@ import ast
 import importlib.metadata
 import inspect
 import json
+import shutil
 import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -179,6 +180,48 @@ def test_where_a_take_does_not_fit_it_goes_on_a_track_above_and_can_be_switched_
     session.undo()
     session.undo()
     assert [track.name for track in bench.app.open.timelines[0].tracks] == ["Video 1"]  # type: ignore[union-attr]
+
+
+def test_what_a_person_has_set_in_the_deliver_page_neither_spoils_a_render_nor_is_lost(
+    bench: ResolveBench, shot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    mine = {"FormatWidth": 32, "FormatHeight": 24, "ExportAlpha": True, "CustomName": "mine"}
+    monkeypatch.setattr(fake_resolve.Project, "settings", dict(mine))
+    got = pictures_of(session.render(clip.record, str(tmp_path / "out")))
+    assert (got == pictures_of(str(shot.plate))[2:14]).all()
+    assert (fake_resolve.Project.settings, fake_resolve.Project.presets) == (mine, {})
+
+
+def test_a_take_above_that_shares_its_track_with_a_person_s_clip_is_undone_alone(
+    bench: ResolveBench, shot: Any, make_take: MakeTake
+) -> None:
+    session = bench.open(shot)
+    bench.app.takes_allowed = False
+    (clip,) = session.selection()
+    session.place_take(clip, make_take(shot))
+    tracks = bench.app.open.timelines[0].tracks  # type: ignore[union-attr]
+    tracks[1].items.append(Item(tracks[0].items[0].media, 0, START + 60, 5, "mine"))
+    bench.app.page = "color"
+    session.undo()
+    assert [item.name for item in tracks[1].items] == ["mine"]
+
+
+def test_what_was_painted_in_fusion_stays_when_the_matte_is_attached_again(
+    bench: ResolveBench, shot: Any, make_take: MakeTake, make_matte: Callable[..., MatteFile]
+) -> None:
+    session = bench.open(shot)
+    take = make_take(shot)
+    ref = session.place_take(session.selection()[0], take)
+    matte = make_matte(take)
+    held = session.attach_matte(ref, matte)
+    session.attach_matte(ref, matte)
+    assert not (Path(take.folder) / "edited 2").exists(), "nobody had painted"
+    bench.paint(held, 5, (40, 10, 52, 20), white=True)
+    session.attach_matte(ref, matte)
+    kept = pictures_of(str(Path(take.folder) / "edited 2" / "matte.######.png"))
+    assert (kept[5, 10:20, 40:52] == 255).all()
 
 
 def test_a_timeline_that_takes_nothing_is_left_as_it_was(
@@ -532,6 +575,55 @@ def test_the_window_redubs_the_clip_under_the_playhead(
     (placed,) = session.takes(session.list_clips()[0])
     assert placed.active
     assert len(session.marks(session.list_clips()[0])) == 2
+
+
+def test_the_window_shows_places_and_undoes_takes_and_hands_the_painted_matte_back(
+    bench: ResolveBench, shot: Any, make_take: MakeTake, make_matte: Any, client_of: Any, tmp_path: Path
+) -> None:
+    session = bench.open(shot)
+    take = make_take(shot)
+    client_of(
+        "assert job['verb'] == 'matte' and job['override_start'] == 0, job\n"
+        f"open({str(tmp_path / 'asked')!r}, 'w').write(job['override'])\n"
+        "say(event='result', id=job['id'])\nsys.stdin.read()\n"
+    )
+    matte = make_matte(take)
+    manifest = json.loads((Path(take.folder) / "take.json").read_text("utf-8"))
+    shutil.copytree(Path(matte.path).parent, Path(take.folder) / "matte")
+    manifest["files"]["matte-png"] = "matte/matte.######.png"
+    (Path(take.folder) / "take.json").write_text(json.dumps(manifest), "utf-8")
+
+    def active() -> list[bool]:
+        return [take.active for take in session.takes(session.list_clips()[0])]
+
+    def person(gui: Gui) -> None:
+        def said(button: str) -> str:
+            gui.click(button)
+            return str(gui.widgets["Said"].Text)
+
+        assert "shows its original" in said("HandBack")
+        bench.app.folder_chosen = ""
+        assert said("Place") == "nothing was placed"
+        bench.app.folder_chosen = take.folder + "/"
+        assert (said("Place"), active()) == ("line is placed", [True])
+        assert (said("Next"), active()) == ("plate.mov shows its original", [False])
+        assert (said("Next"), active()) == ("plate.mov shows line", [True])
+        (placed,) = session.takes(session.list_clips()[0])
+        held = session.matte(placed)
+        assert held is not None
+        bench.paint(held, 5, (40, 10, 52, 20), white=True)
+        gui.click("HandBack")
+        assert "a job is under way" in said("Start")
+        assert gui.wait() == "the painted matte is part of line now"
+        assert (tmp_path / "asked").read_text() == str(Path(take.folder) / "edited" / "matte.######.png")
+        assert (said("Original"), active()) == ("plate.mov shows its original", [False])
+        for _ in range(2):
+            gui.click("Undo")
+        assert active() == []
+        bench.close_project()
+        assert "no timeline is open" in said("Next")
+
+    menu.run(script_globals(bench, Gui(person)))
 
 
 @pytest.mark.parametrize(

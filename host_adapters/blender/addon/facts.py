@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender does not say of a QuickTime or MP4 file: how many frames it has, its start timecode, its reel.
+"""What Blender does not say of a QuickTime or MP4 file: how many frames it has, its start timecode; and paths for it.
 
 Only the sample tables are read; anything that is not as expected gives None, never an error.
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +36,13 @@ def movie_facts(path: str) -> MovieFacts:
             return MovieFacts(frames, _timecode(kinds[b"tmcd"], file) if b"tmcd" in kinds else None)
     except (OSError, struct.error, IndexError, KeyError, ValueError, ZeroDivisionError):
         return MovieFacts()
+
+
+def outside_path(path: str, windows: bool = os.name == "nt") -> str:
+    """A path of the system as Blender takes it: there "//" means the project's folder, not a network share."""
+    if not path.startswith("//"):
+        return path
+    return path.replace("/", "\\") if windows else "/" + path.lstrip("/")
 
 
 def label(number: int, base: int, drop_frame: bool) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import Any
 
 import bpy
@@ -12,44 +11,14 @@ import bpy
 from host_adapters import client_config
 from host_adapters.base import ClipRef, HostRefused
 from host_adapters.blender.addon.session import BlenderSession
-from host_adapters.redub import Mailbox, Redub, Status, Wishes
+from host_adapters.redub import HandBack, Redub, Wishes, hand_back
 from host_adapters.worker_client import WorkerClient
 
 EVERY_S = 0.25
 KEPT = 8  #: ended re-dubs that the panel still shows
 
 
-class SentMatte:
-    """A painted matte on its way back into its take.
-
-    Args:
-        worker: that does it.
-        take: folder of the take.
-        matte: pattern of the painted pictures.
-        first: plate frame of the first one.
-    """
-
-    def __init__(self, worker: WorkerClient, take: str, matte: str, first: int) -> None:
-        self.title = os.path.basename(take)
-        self.status = Status("running", "Reading the matte back")
-        self._worker, self._mailbox = worker, Mailbox()
-        self._job = worker.request("matte", self._mailbox, take=take, override=matte, override_start=first)
-
-    def poll(self) -> Status:
-        """See what has happened."""
-        for event in self._mailbox.drain():
-            if event["event"] == "result":
-                self.status = Status("done", f"the painted matte is part of {self.title} now")
-            elif event["event"] == "error":
-                self.status = Status("failed", str(event.get("message", "the matte could not be read back")))
-        return self.status
-
-    def cancel(self) -> None:
-        """Ask it to stop."""
-        self._worker.cancel(self._job)
-
-
-Job = Redub | SentMatte
+Job = Redub | HandBack
 running: list[Job] = []
 ended: list[Job] = []
 _client: WorkerClient | None = None
@@ -87,9 +56,13 @@ def start(session: BlenderSession, clip: ClipRef, wishes: Wishes, python: str = 
     return job
 
 
-def send_matte(take: str, matte: str, first: int, python: str = "") -> SentMatte:
-    """Ask for a painted matte to be read back into its take; returns at once."""
-    job = SentMatte(client(python), take, matte, first)
+def send_matte(session: BlenderSession, clip: ClipRef, python: str = "") -> HandBack:
+    """Ask for the painted matte of the shown take to be read back into it; returns at once.
+
+    Raises:
+        HostProblem: there is none.
+    """
+    job = hand_back(session, client(python), clip)
     _look_after(job)
     return job
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import bpy
 
-from host_adapters.base import ClipRef, HostProblem, HostRefused, MatteFile, TakeRef, read_take
+from host_adapters.base import ClipRef, HostProblem, HostRefused, TakeRef, read_take
 from host_adapters.blender.addon import jobs
 from host_adapters.blender.addon.preferences import preferences
 from host_adapters.blender.addon.session import BlenderSession
-from host_adapters.redub import Wishes
+from host_adapters.redub import Wishes, lay_take
 
 PAINTED = "touchup"  #: folder of a take with mattes that a person may paint
 
@@ -87,10 +87,7 @@ class JULNET_OT_place_take(_Sentences, bpy.types.Operator):  # noqa: N801
         session = BlenderSession(context.scene.name)
         clip = active_clip(session)
         take = read_take(os.path.normpath(bpy.path.abspath(self.directory)))
-        ref = session.place_take(clip, take)
-        if take.matte is not None:
-            session.attach_matte(ref, MatteFile(take.matte, "plate", enabled=False, first_number=take.first_number))
-        session.mark(clip, take.spans)
+        lay_take(session, clip, take)
         return f"{take.name} is placed"
 
 
@@ -169,13 +166,8 @@ class JULNET_OT_send_matte(_Sentences, bpy.types.Operator):  # noqa: N801
     def act(self, context: Any) -> str:
         """Ask the worker."""
         session = BlenderSession(context.scene.name)
-        take = shown_take(session)
-        matte = session.matte(take)
-        if matte is None:
-            raise HostRefused("the take has no matte: place it again")
-        path = session.read_matte(matte)
-        jobs.send_matte(take.folder, path, session.first_frame(take), preferences(context).python)
-        return f"reading {path} back"
+        job = jobs.send_matte(session, active_clip(session), preferences(context).python)
+        return f"reading the matte of {job.title} back"
 
 
 CLASSES = (

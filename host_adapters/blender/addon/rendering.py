@@ -11,6 +11,7 @@ from typing import Any
 import bpy
 
 from host_adapters.base import HostRefused, RecordRange, sequence_files
+from host_adapters.blender.addon.facts import outside_path
 from host_adapters.blender.addon.strips import add_pictures
 
 _NAME = "render_"
@@ -32,6 +33,7 @@ def render_pictures(scene: Any, frames: RecordRange, out: str) -> str:
     Raises:
         HostRefused: Blender did not write them.
     """
+    out = outside_path(out)
     os.makedirs(out, exist_ok=True)
     pattern = os.path.join(out, f"{_NAME}{'#' * _DIGITS}.png")
     with _settings(scene, frames, os.path.join(out, f"{_NAME}{'#' * _DIGITS}")):

@@ -19,7 +19,7 @@ from host_adapters.blender.addon import session as host
 from host_adapters.blender.addon import strips as st
 from host_adapters.blender.wire import from_plain, to_plain
 
-SESSION_METHODS = frozenset((*(name for name in HostSession.__abstractmethods__), "matte", "enable_matte", "refuse"))
+SESSION_METHODS = frozenset((*(name for name in HostSession.__abstractmethods__), "enable_matte", "refuse"))
 
 
 class Server:

@@ -35,6 +35,7 @@ from host_adapters.base import (
     refuse_short_take,
 )
 from host_adapters.blender.addon import strips as st
+from host_adapters.blender.addon.facts import outside_path
 from host_adapters.blender.addon.rendering import render_pictures, unpack_pictures
 
 MASK = "JULNet matte"
@@ -165,7 +166,7 @@ class BlenderSession(HostSession):
         return MatteRef(name, take.clip_id, take.id, matte.path)
 
     def matte(self, take: TakeRef) -> MatteRef | None:
-        """The matte of a take, if it has one."""
+        """See `HostSession`."""
         held = _matte_of(self._take(take.id))
         return None if held is None else MatteRef(held.name, take.clip_id, take.id, _path_of(held))
 
@@ -196,17 +197,13 @@ class BlenderSession(HostSession):
         held, mask = _matte_of(strip), strip.modifiers.get(MASK)
         if held is None:
             raise HostRefused(f"the take {take.name} has no matte: attach it first")
-        target = os.path.join(take.folder, folder, "blender")
+        target = outside_path(os.path.join(take.folder, folder, "blender"))
         if os.path.dirname(st.files_of(held)[0]) == target:
             return _path_of(held)
         white = "plate" if held.modifiers.get(INVERT) else "dub"
         pattern = unpack_pictures(st.files_of(held), strip.frame_duration, target, int(strip[st.FIRST]))
         self.attach_matte(take, MatteFile(pattern, white, enabled=not mask.mute))
         return pattern
-
-    def first_frame(self, take: TakeRef) -> int:
-        """The plate frame of a take's first picture."""
-        return int(self._take(take.id)[st.FIRST])
 
     def reload_mattes(self) -> None:
         """Show mattes as they are on disk now."""

@@ -23,7 +23,7 @@ from host_adapters.base import (
     SourceRange,
     sequence_files,
 )
-from host_adapters.blender.addon.facts import MovieFacts, movie_facts
+from host_adapters.blender.addon.facts import MovieFacts, movie_facts, outside_path
 
 ROLE, CLIP, FOLDER, NAME, ORDER = "julnet_role", "julnet_clip", "julnet_folder", "julnet_name", "julnet_order"
 FIRST = "julnet_first"  #: plate frame of a take's first picture
@@ -117,7 +117,7 @@ def add_pictures(
     Raises:
         HostRefused: Blender cannot read the files.
     """
-    strips = editable_strips(scene)
+    strips, files = editable_strips(scene), [outside_path(file) for file in files]
     try:
         if files[0].lower().endswith((".mov", ".mp4", ".mkv", ".avi", ".webm", ".m4v", ".mxf")):
             strip = (

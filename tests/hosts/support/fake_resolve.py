@@ -19,6 +19,7 @@ import re
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import av
@@ -30,6 +31,7 @@ MARKER_COLOURS = {
     "Blue", "Cyan", "Green", "Yellow", "Red", "Pink", "Purple", "Fuchsia", "Rose", "Lavender", "Sky", "Mint", "Lemon",
     "Sand", "Cocoa", "Cream",
 }  # fmt: skip
+SIZE = (64, 48)  #: of every timeline
 _ids = itertools.count(1)
 
 
@@ -107,6 +109,8 @@ class App:
         self.page = "edit"
         self.playhead: str | None = None  #: id of the item under it
         self.takes_allowed = True
+        self.folder_chosen = ""
+        self.deletes = 0  #: how often Timeline.DeleteClips was asked
         self.past: list[Data] = []  #: for the person's Ctrl-Z
 
     @property
@@ -159,6 +163,10 @@ class Resolve(Remote):
     def GetProductName(self) -> str:
         return "DaVinci Resolve"
 
+    def Fusion(self) -> Any:
+        """With the two file dialogs that its stubs lack; a person has chosen `folder_chosen`."""
+        return SimpleNamespace(RequestDir=lambda start: self._app.folder_chosen)
+
     def GetVersionString(self) -> str:
         return "21.0.3"
 
@@ -199,7 +207,8 @@ class Owned(Remote):
 
 class Project(Owned):
     job: dict[str, Any] | None = None
-    settings: ClassVar[dict[str, Any]] = {}
+    settings: ClassVar[dict[str, Any]] = {}  #: of the Deliver page; what is set is added to what is there
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
     status = "Ready"
     format = ("", "")
 
@@ -243,8 +252,23 @@ class Project(Owned):
     def SetRenderSettings(self, settings: dict[str, Any]) -> bool:
         if not isinstance(settings.get("MarkIn"), int) or not Path(settings.get("TargetDir", "")).is_dir():
             return False
-        Project.settings = dict(settings)
+        Project.settings = {**Project.settings, **settings}
         return True
+
+    def SaveAsNewRenderPreset(self, presetName: str) -> bool:
+        if presetName in Project.presets:
+            return False
+        Project.presets[presetName] = dict(Project.settings)
+        return True
+
+    def LoadRenderPreset(self, presetName: str) -> bool:
+        if presetName not in Project.presets:
+            return False
+        Project.settings = dict(Project.presets[presetName])
+        return True
+
+    def DeleteRenderPreset(self, presetName: str) -> bool:
+        return Project.presets.pop(presetName, None) is not None
 
     def AddRenderJob(self) -> str:
         if Project.format[0] != "tif":
@@ -255,6 +279,10 @@ class Project(Owned):
     def StartRendering(self, jobIds: list[str], isInteractiveMode: bool = False) -> bool:
         assert jobIds == ["job-1"]
         assert Project.job is not None
+        width, height = Project.job.get("FormatWidth"), Project.job.get("FormatHeight")
+        if (width, height) != SIZE or Project.job.get("ExportAlpha"):
+            Project.status = "Failed"  # it would come out scaled, or with an alpha that nobody asked for
+            return True
         line = Timeline(self._app, self._data.timelines[0].id)
         try:
             for number in range(Project.job["MarkIn"], Project.job["MarkOut"] + 1):
@@ -420,7 +448,19 @@ class Timeline(Owned):
         return self._line.start
 
     def GetSetting(self, settingName: str) -> str:
-        return self._line.rate if settingName == "timelineFrameRate" else ""
+        known = {"timelineFrameRate": self._line.rate}
+        sizes = {"timelineResolutionWidth": str(SIZE[0]), "timelineResolutionHeight": str(SIZE[1])}
+        return {**known, **sizes}.get(settingName, "")
+
+    def DeleteClips(self, timelineItems: list[Any], Bool: bool = False) -> bool:
+        """Does nothing off the Edit page, nor the first time."""
+        self._app.deletes += 1
+        if self._app.page != "edit" or self._app.deletes == 1:
+            return True
+        gone = {item._id for item in timelineItems}
+        for track in self._line.tracks:
+            track.items = [item for item in track.items if item.id not in gone]
+        return True
 
     def GetTrackCount(self, trackType: str) -> int:
         return len(self._line.tracks) if trackType == "video" else 0
@@ -458,7 +498,7 @@ class Timeline(Owned):
             for item in track.items:
                 if item.enabled and item.record <= record < item.record + item.length:
                     return TimelineItem(self._app, item.id)._picture(record - item.record)
-        return np.zeros((48, 64, 3), np.uint8)
+        return np.zeros((*SIZE[::-1], 3), np.uint8)
 
 
 class TimelineItem(Owned):
@@ -588,7 +628,7 @@ class TimelineItem(Owned):
     def ImportFusionComp(self, path: str) -> Any:
         try:
             text = Path(path).read_text("utf-8")
-            Fusion(text, read_picture, lambda _: np.zeros((48, 64, 3), np.uint8), [])
+            Fusion(text, read_picture, lambda _: np.zeros((*SIZE[::-1], 3), np.uint8), [])
         except (OSError, ValueError):
             return None
         name = f"Composition {len(self._item.comps) + 1}"
