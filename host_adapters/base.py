@@ -444,7 +444,7 @@ def read_take(folder: str, picture: str = "") -> FinishedTake:
             first_number=int(plate.get("first_number", 0)),
             spans=tuple(_span(row) for row in manifest.get("review", [])),
         )
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
         raise MediaMissing(
             f"{folder} holds no take that can be read ({exc}): give a folder that julnet redub wrote"
         ) from None

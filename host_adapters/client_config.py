@@ -63,7 +63,7 @@ def read_config(path: str | None = None) -> dict[str, Any]:
         raise ConfigProblem(
             f"JULNet is not installed for hosts on this account ({path} is missing): {_AGAIN}"
         ) from None
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise ConfigProblem(f"{path} cannot be read ({exc}): {_AGAIN}") from None
     if not isinstance(config, dict) or config.get("schema") != SCHEMA or not isinstance(config.get("python"), str):
         raise ConfigProblem(f"{path} is not what JULNet wrote: {_AGAIN}")

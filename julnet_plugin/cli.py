@@ -10,20 +10,22 @@ import contextlib
 import logging
 import sys
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from julnet_plugin import __version__
 from julnet_plugin.console import Console, ConsoleHandler, private_stdout
 from julnet_plugin.errors import InputError
 from julnet_plugin.logfile import log_file
 from julnet_plugin.manager import make_manager
-from julnet_plugin.outcome import DONE, exit_code_of, known_error
+from julnet_plugin.outcome import DONE, FAILED, exit_code_of, known_error, sentence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from julnet_plugin.interfaces import CliVerb
     from julnet_plugin.manager import Manager
+
+log = logging.getLogger(__name__)
 
 
 class UsageError(InputError):
@@ -44,14 +46,17 @@ def main(argv: Sequence[str] | None = None, manager: Manager | None = None) -> i
     as_json = "--json" in arguments
     with private_stdout() if as_json else contextlib.nullcontext(sys.stdout) as stdout:
         console = Console(as_json, stdout)
-        with _logging_to(console, arguments), log_file(_option(arguments, "--log-file"), console):
+        with _logging_to(console, arguments), log_file(_option(arguments, "--log-file"), console) as end:
             try:
                 manager = manager or make_manager(third_party="--no-plugins" not in arguments)
-                return _run(arguments, manager, console)
+                code = _run(arguments, manager, console)
+                log.info("took %s", console.clock)
             except SystemExit as exc:  # argparse after --help and --version
-                return exc.code if isinstance(exc.code, int) else DONE
+                code = exc.code if isinstance(exc.code, int) else DONE
             except BaseException as exc:  # noqa: BLE001 - the one place where everything ends
-                return _ended_by(exc, console, debug="--debug" in arguments)
+                code = _ended_by(exc, console, end, debug="--debug" in arguments)
+            end["exit_code"] = code
+            return code
 
 
 def _run(arguments: list[str], manager: Manager, console: Console) -> int:
@@ -61,13 +66,18 @@ def _run(arguments: list[str], manager: Manager, console: Console) -> int:
     return verbs[args.verb].run(args)
 
 
-def _ended_by(exc: BaseException, console: Console, debug: bool) -> int:
-    """Say in one sentence why a verb ended early, and return its exit code."""
+def _ended_by(exc: BaseException, console: Console, end: dict[str, Any], *, debug: bool) -> int:
+    """Say in one sentence why a verb ended early, also in the log's summary, and return its exit code."""
+    story = "".join(traceback.format_exception(exc)).rstrip()
     if debug:
-        console.note("".join(traceback.format_exception(exc)).rstrip())
+        console.note(story)
     known = known_error(exc)
+    code = exit_code_of(known)
+    end["error"] = sentence_of(known)
+    if code == FAILED:
+        end["traceback"] = story
     console.error(known)
-    return exit_code_of(known)
+    return code
 
 
 def _option(arguments: list[str], name: str) -> str | None:
@@ -114,15 +124,16 @@ def _logging_to(console: Console, arguments: list[str]) -> Iterator[None]:
     """Show warnings, or more with -v, while the command runs."""
     loudness = sum(a.count("v") for a in arguments if a.startswith("-v") and set(a[1:]) == {"v"})
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(loudness + ("--verbose" in arguments), 2)]
-    log, handler = logging.getLogger(), ConsoleHandler(console)
-    before = log.level
-    log.addHandler(handler)
-    log.setLevel(level)
+    root, handler = logging.getLogger(), ConsoleHandler(console)
+    before = root.level
+    handler.setLevel(level)
+    root.addHandler(handler)
+    root.setLevel(level)
     try:
         yield
     finally:
-        log.setLevel(before)
-        log.removeHandler(handler)
+        root.setLevel(before)
+        root.removeHandler(handler)
 
 
 if __name__ == "__main__":

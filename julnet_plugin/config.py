@@ -19,6 +19,8 @@ from julnet_plugin.errors import SettingsError
 from julnet_plugin.matte.jsonio import Reader
 from julnet_plugin.matte.settings import PARAMETERS, Drive, MatteSettings, check_name, read_drive, read_settings
 
+_MOST_BYTES = 4 * 1024 * 1024  #: of a settings file
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaceSettings:
@@ -112,11 +114,14 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            return tomllib.load(file)
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise SettingsError(f"the settings file {path} is larger than 4 MiB, which settings never are: check it")
+        return tomllib.loads(data.decode("utf-8"))
     except OSError as exc:
         message = f"the settings file {path} cannot be read ({exc.strerror or exc}): give an existing TOML file"
         raise SettingsError(message) from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise SettingsError(f"the settings file {path} is not TOML ({exc}): mend that line") from exc
 
 

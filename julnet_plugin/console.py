@@ -48,8 +48,7 @@ class Console:
         self._err = sys.stderr if stderr is None else stderr
         self._cancelled = False
         self._meter: _Meter | None = None
-        self.seconds: dict[str, float] = {}  #: how long each stage took so far
-        self._stage, self._since = "", 0.0
+        self.clock = StageClock()
 
     # -- results ---------------------------------------------------------------------------------------------------
 
@@ -100,17 +99,10 @@ class Console:
             RedubCancelled: the user asked to stop.
         """
         self.check_cancelled()
-        self._clock(stage)
+        self.clock.tick(stage)
         if self._meter is None:
             self._meter = _Events(self) if self.as_json else _bar_or_lines(self)
         self._meter.show(stage, done, total)
-
-    def _clock(self, stage: str) -> None:
-        """Count the time since the last progress towards the stage that it was spent in."""
-        now = time.monotonic()
-        if stage == self._stage:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
-        self._stage, self._since = stage, now
 
     def check_cancelled(self) -> None:
         """Stop here if the user asked to.
@@ -187,6 +179,33 @@ class ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         self.console.note(self.format(record))
+
+
+class StageClock:
+    """How long each stage of a run takes."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}  #: by stage, so far
+        self._begun = self._since = time.monotonic()
+        self._stage = ""
+
+    def tick(self, stage: str) -> None:
+        """Count the time since the last progress towards the stage that it was spent in."""
+        now = time.monotonic()
+        if stage == self._stage:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._since
+        self._stage, self._since = stage, now
+
+    def facts(self) -> dict[str, Any]:
+        """Seconds in all, and of each stage."""
+        stages = {stage: round(spent, 3) for stage, spent in self.seconds.items()}
+        return {"seconds": round(time.monotonic() - self._begun, 3), "stages": stages}
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        facts = self.facts()
+        stages = ", ".join(f"{STAGES.get(stage, stage)} {spent:.1f} s" for stage, spent in facts["stages"].items())
+        return f"{facts['seconds']:.1f} s" + (f", of that {stages}" if stages else "")
 
 
 class Throttle:

@@ -12,7 +12,8 @@
         CheckpointError       a weights file is unknown, damaged or of another architecture (path)
       ModelError              our failure: CLI exit code 1
         ShapeError            an array of the wrong shape reached a network     (actual, expected)
-        DeviceError           the asked-for device is not there                 (device)
+        DeviceError           the asked-for device is not there, or failed      (device)
+          DeviceMemoryError   its memory ran out                                (device)
       HostError               the host refused or lacks a call                  (host, call)
       PluginError             a plugin failed; it is reported and skipped       (plugin)
     RedubCancelled            not a failure; never logged as one
@@ -103,11 +104,20 @@ class ShapeError(ModelError):
 
 
 class DeviceError(ModelError):
-    """The device that was asked for is not there."""
+    """The device that was asked for is not there, or failed."""
 
     def __init__(self, message: str, device: str | None = None) -> None:
         super().__init__(message)
         self.device = device
+
+    @property
+    def reason(self) -> str:
+        """What happened, without the advice."""
+        return str(self).partition(";")[0]
+
+
+class DeviceMemoryError(DeviceError):
+    """A device, or the CPU, has too little free memory."""
 
 
 class HostError(JulnetError):

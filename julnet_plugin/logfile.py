@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from julnet_plugin import __version__
@@ -39,31 +38,38 @@ class _Lines(logging.Formatter):
 
 
 @contextlib.contextmanager
-def log_file(path: str | None, console: Console) -> Iterator[None]:
+def log_file(path: str | None, console: Console) -> Iterator[dict[str, Any]]:
     """While this lasts, append everything from level INFO to a file, and at the end a summary of the run.
 
     A log that cannot be written is no reason to fail: it is said once.
+
+    Yields:
+        What the summary says besides the times: whoever knows how the run ended puts it in.
     """
-    if path is None:
-        yield
-        return
-    try:
-        handler = logging.FileHandler(path, encoding="utf-8")
-    except OSError as exc:
-        console.note(f"the log file {path} cannot be written ({exc.strerror or exc}); going on without")
-        yield
+    end: dict[str, Any] = {}
+    handler = None if path is None else _opened(path, console)
+    if handler is None:
+        yield end
         return
     handler.setFormatter(_Lines())
     handler.setLevel(logging.INFO)
     log, own = logging.getLogger(), logging.getLogger(__name__)
+    before = log.level
     log.addHandler(handler)
-    own.setLevel(logging.INFO)
-    begun = time.monotonic()
+    log.setLevel(min(before, logging.INFO))  # what people are shown is decided by the console's own handler
     own.info("begun", extra={"facts": {"version": __version__, "arguments": sys.argv[1:], "folder": os.getcwd()}})  # noqa: PTH109
     try:
-        yield
+        yield end
     finally:
-        seconds = {stage: round(spent, 3) for stage, spent in console.seconds.items()}
-        own.info("ended", extra={"facts": {"seconds": round(time.monotonic() - begun, 3), "stages": seconds}})
+        own.info("ended", extra={"facts": {**console.clock.facts(), **end}})
+        log.setLevel(before)
         log.removeHandler(handler)
         handler.close()
+
+
+def _opened(path: str, console: Console) -> logging.Handler | None:
+    try:
+        return logging.FileHandler(path, encoding="utf-8")
+    except OSError as exc:
+        console.note(f"the log file {path} cannot be written ({exc.strerror or exc}); going on without")
+        return None

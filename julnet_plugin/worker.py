@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 from julnet_plugin import __version__
-from julnet_plugin.console import Throttle
+from julnet_plugin.console import StageClock, Throttle
 from julnet_plugin.errors import InputError, RedubCancelled
 from julnet_plugin.jobs import JOBS, QUICK
 from julnet_plugin.outcome import FAILED, error_values, exit_code_of, known_error
@@ -49,6 +49,7 @@ class Job:
     cancelled: threading.Event = field(default_factory=threading.Event)
     started: bool = False
     throttle: Throttle = field(default_factory=Throttle)
+    clock: StageClock = field(default_factory=StageClock)
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Tell the host how far it is.
@@ -59,6 +60,7 @@ class Job:
         if self.cancelled.is_set():
             message = "stopped; what is done is kept, and the same request with resume finishes it"
             raise RedubCancelled(message)
+        self.clock.tick(stage)
         if self.throttle.passes(stage, done, total):
             self.send({"event": "progress", "id": self.id, "stage": stage, "done": done, "total": total})
 
@@ -165,13 +167,14 @@ class Worker:
         with self._jobs_lock:
             if self._jobs.get(job.id) is not job:  # cancelled while it waited
                 return
-            job.started = True
+            job.started, job.clock = True, StageClock()
         try:
             answer = {"event": "result", "id": job.id, **JOBS[job.verb](job, self._manager)}
         except BaseException as exc:  # noqa: BLE001 - the worker outlives whatever a job does
             self._forget(job)
             self._send_error(job.id, exc)
         else:
+            log.info("%s took %s", job.verb, job.clock, extra={"facts": {"request": job.id, **job.clock.facts()}})
             self._forget(job)
             self._send(answer)
 

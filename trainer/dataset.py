@@ -219,10 +219,16 @@ def _header(metadata: dict[str, str] | None, path: Path) -> ClipHeader:
     if not metadata or "julnet_clip" not in metadata:
         msg = f"{path} is not a prepared clip; give what `julnet prepare` wrote"
         raise DatasetError(msg, path)
-    values = json.loads(metadata["julnet_clip"])
-    if values.pop("schema") != SCHEMA:
-        msg = f"{path} was prepared by another version of JULNet; prepare the footage again"
-        raise DatasetError(msg, path)
-    values["crop_size"] = tuple(values["crop_size"])
-    known = {field.name for field in fields(ClipHeader)}
-    return ClipHeader(**{name: value for name, value in values.items() if name in known})
+    try:
+        values = json.loads(metadata["julnet_clip"])
+        if values.pop("schema") != SCHEMA:
+            msg = f"{path} was prepared by another version of JULNet; prepare the footage again"
+            raise DatasetError(msg, path)
+        values["crop_size"] = tuple(values["crop_size"])
+        known = {field.name for field in fields(ClipHeader)}
+        return ClipHeader(**{name: value for name, value in values.items() if name in known})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        if isinstance(exc, DatasetError):
+            raise
+        msg = f"the header of {path} is damaged ({exc!r}); prepare the footage again"
+        raise DatasetError(msg, path) from exc

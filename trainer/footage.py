@@ -76,7 +76,11 @@ def read_index(path: Path) -> dict[Path, tuple[str, str | None, bool]]:
         msg = f"the index {path} cannot be read ({reason}); give a TSV or CSV file"
         raise DatasetError(msg, path) from exc
     first = text.partition("\n")[0]
-    rows = list(csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ","))
+    try:
+        rows = list(csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in first else ","))
+    except csv.Error as exc:
+        msg = f"the index {path} is no table ({exc}); give a TSV or CSV file"
+        raise DatasetError(msg, path) from exc
     if not rows or "file" not in rows[0]:
         msg = f"the index {path} has no column 'file'; its first line must name the columns file, speaker, split"
         raise DatasetError(msg, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -50,4 +51,52 @@ def write_model(path: Path) -> Path:
         torch.nn.init.normal_(parameter, std=0.12)
     info = CheckpointInfo.of(network, architecture="rt", audio_feature=name, calibration=((0.0, 0.0), (0.5, 0.25)))
     save_checkpoint(network, info, path)
+    return path
+
+
+def write_still(path: Path) -> Path:
+    """A picture of a face, in the format that its name says."""
+    small = cv2.resize(next(iter(camera_move(1))), (128, 96), interpolation=cv2.INTER_AREA)
+    if path.suffix != ".dpx":
+        cv2.imwrite(str(path), small[..., ::-1])
+        return path
+    encoder = av.CodecContext.create("dpx", "w")
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 128, 96, "rgb24", Fraction(1, 25)
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(small), format="rgb24")
+    path.write_bytes(b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)]))
+    return path
+
+
+def write_sound_movie(path: Path) -> Path:
+    """Half a second of the line in AAC."""
+    samples, rate = soundfile.read(LINE, dtype="float32")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=rate)
+        frame = av.AudioFrame.from_ndarray(samples[None, : rate // 2], format="fltp", layout="mono")
+        frame.rate = rate
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    return path
+
+
+def write_prepared_clip(path: Path) -> Path:
+    """What `julnet prepare` writes, with pictures of noise."""
+    from trainer.dataset import Clip, ClipHeader, encode_crop, write_clip
+
+    draw, frames = np.random.default_rng(4), 6
+    header = ClipHeader(
+        name="a", speaker="anna", split="train", rate=25.0, crop_size=(52, 40), features="phone-42", feature_step_s=0.02
+    )
+    clip = Clip(
+        header=header,
+        jpeg=[encode_crop(draw.integers(0, 255, (52, 40, 3))) for _ in range(frames)],
+        times_s=np.arange(frames) / 25,
+        region=draw.random((frames, 20, 2), np.float32),
+        lips=draw.random((frames, 48, 3), np.float32),
+        angles=draw.random((frames, 3), np.float32),
+        mouth_px=draw.random(frames, np.float32),
+        sharpness=draw.random(frames, np.float32),
+        audio=draw.random((12, 42), np.float32),
+    )
+    write_clip(clip, path)
     return path

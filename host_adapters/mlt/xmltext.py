@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape, quoteattr
 from host_adapters.base import HostRefused
 
 MOST_BYTES = 512 * 1024 * 1024
+_MOST_DEPTH = 100
 
 
 @dataclass(eq=False)
@@ -92,6 +93,8 @@ class _Builder:
         raise _RefusedError("declares XML entities, which no editor writes")
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
+        if len(self.open) >= _MOST_DEPTH:
+            raise _RefusedError("is nested deeper than any project")
         parent = self.open[-1] if self.open else None
         node = Node(name, attributes, self.parser.CurrentByteIndex, parent=parent)
         node.inner = _tag_stop(self.data, node.start)

@@ -37,6 +37,7 @@ TIMELINE, AUTOSAVE, LOCK = "timeline.otio", "autosave.otio", "lock"
 _MOST_UP = 3
 _FAR = 1 << 20  #: behind what the lock file says, so that it can be read while it is locked (Windows)
 _HELD: dict[Path, TextIO] = {}  # this process's locks
+_MOST_BYTES = 64 * 1024 * 1024  #: of a project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,9 @@ class Opened:
 
 
 def is_project(path: Path) -> bool:
-    """Whether a path is a project's folder, or the timeline in it."""
+    """Whether a path is a project's folder, or the timeline in it. A take holds a timeline as well, and is none."""
+    if ((path if path.is_dir() else path.parent) / "take.json").is_file():
+        return False
     return (path / TIMELINE).is_file() or (path / AUTOSAVE).is_file() or path.name in (TIMELINE, AUTOSAVE)
 
 
@@ -303,6 +306,10 @@ def _refusal(path: Path, exc: OSError) -> str:
 
 def _read(path: Path) -> tuple[Project, list[str]]:
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ProjectError(
+                f"{path.name} is larger than {_MOST_BYTES >> 20} MiB, which no project is; check the file"
+            )
         text = path.read_text("utf-8")
     except FileNotFoundError as exc:
         raise ProjectError(f"there is no project at {path}; choose a folder that holds {TIMELINE}") from exc

@@ -32,6 +32,8 @@ TRACK = "JULNet"
 ORIGINAL = "original"  #: key of the media reference that a clip had before it had takes
 NATIVE = (".otio", ".otioz", ".otiod")
 PLACES = ("track", "reference")
+_CONTENT = "content.otio"  #: of a bundle
+_MOST_BYTES = 256 * 1024 * 1024  #: of a timeline that an adapter reads
 _NTSC = Fraction(1000, 1001)
 
 
@@ -98,6 +100,7 @@ def read_timeline(path: Path) -> Any:
             f"no OpenTimelineIO adapter here reads {path.suffix or 'files without a suffix'}: save {path.name} as "
             ".otio, or install its adapter (XML: otio-fcp-adapter, EDL: otio-cmx3600-adapter, AAF: otio-aaf-adapter)"
         )
+    _refuse_hostile(path)
     try:
         document = otio.adapters.read_from_file(str(path))
     except Exception as exc:  # noqa: BLE001 - adapters raise what they like
@@ -106,6 +109,31 @@ def read_timeline(path: Path) -> Any:
     if not hasattr(document, "find_clips"):
         raise TimelineError(f"{path} holds no timeline: save it again as .otio")
     return document
+
+
+def _refuse_hostile(path: Path) -> None:
+    """Refuse what would cost the process: OpenTimelineIO's parser is C++, and nesting without end overflows its stack.
+
+    Raises:
+        TimelineError: it is too large or too deep, or no JSON where it should be.
+    """
+    import zipfile
+
+    from julnet_plugin.errors import SettingsError
+    from julnet_plugin.untrusted import read_json
+
+    document: Any = {".otiod": path / _CONTENT, ".otio": path}.get(path.suffix.lower())
+    try:
+        if path.suffix.lower() == ".otioz":
+            document = zipfile.Path(str(path), _CONTENT)
+        if document is not None:
+            read_json(document, "a timeline")
+        large = document is None and path.stat().st_size > _MOST_BYTES
+    except (SettingsError, zipfile.BadZipFile, KeyError, OSError) as exc:
+        said = " ".join(str(exc).split())
+        raise TimelineError(f"{path} cannot be read as a timeline ({said}): save it again as .otio") from None
+    if large:
+        raise TimelineError(f"{path} is larger than {_MOST_BYTES >> 20} MiB, which no timeline is: check the file")
 
 
 def output_of(path: Path, wanted: Path | None) -> Path:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from julnet_plugin.errors import CheckpointError, DeviceError, SettingsError, ShapeError
+from julnet_plugin.errors import CheckpointError, DeviceError, DeviceMemoryError, SettingsError, ShapeError
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
@@ -56,6 +56,7 @@ class Engine(ABC):
         precision: "float32" or "bfloat16".
         batch: frames at once.
         lip_basis: the lip shapes that the network was taught; None where it was taught none.
+        setbacks: sentences on what it had to do without since it was made; see `EnduringEngine`.
     """
 
     info: CheckpointInfo
@@ -63,6 +64,7 @@ class Engine(ABC):
     precision: str
     batch: int
     lip_basis: LipBasis | None = None
+    setbacks: tuple[str, ...] = ()
     _references_set: bool = False
 
     def set_references(self, refs: Float32, lips: Float32 | None = None) -> None:
@@ -240,7 +242,7 @@ def load_engine(
     threads: int | None = None,
     generators: Callable[[str], GeneratorFactory] | None = None,
 ) -> Engine:
-    """The engine for a model.
+    """The engine for a model. On another device than the CPU it is an `EnduringEngine`.
 
     Args:
         model: a shipped configuration's name, a .safetensors file, or an .onnx file of `export_onnx`.
@@ -256,15 +258,26 @@ def load_engine(
     path = find_model(model)
     if threads is not None:
         torch.set_num_threads(threads)
+    build = _builder(path, generators)
+    kind, _ = parse_device(device)
+    if kind == "cpu":
+        return build(device)
+    from julnet_plugin.model.enduring import EnduringEngine
+
+    return EnduringEngine(build, device)
+
+
+def _builder(path: Path, generators: Callable[[str], GeneratorFactory] | None) -> Callable[[str], Engine]:
+    """What makes the engine of a weights file on a device."""
     if path.suffix.lower() == ".onnx":
         from julnet_plugin.model.onnx_engine import OnnxEngine
 
-        return OnnxEngine(path, device)
+        return lambda device: OnnxEngine(path, device)
     info, network = load_checkpoint(path, generators)
     if not isinstance(network, Generator):
         msg = f"{path} holds a {info.kind}, and a generator is needed; give a generator's weights"
         raise CheckpointError(msg, path)
-    return TorchEngine(network, info, device)
+    return lambda device: TorchEngine(network, info, device)
 
 
 def _to_bfloat16(network: Generator) -> None:
@@ -293,7 +306,12 @@ def _device_errors(device: str) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as exc:
         msg = f"the device {device} has too little free memory for the network; close what uses it or use --device cpu"
-        raise DeviceError(msg, device) from exc
+        raise DeviceMemoryError(msg, device) from exc
     except torch.AcceleratorError as exc:
         msg = f"the device {device} failed: {str(exc).splitlines()[0]}; use --device cpu"
         raise DeviceError(msg, device) from exc
+    except RuntimeError as exc:
+        if "can't allocate memory" not in str(exc):  # the CPU's allocator has no exception of its own
+            raise
+        msg = "the machine has too little free memory for the network; close other programs, then repeat with --resume"
+        raise DeviceMemoryError(msg, device) from exc

@@ -16,7 +16,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from julnet_plugin.errors import CheckpointError, DeviceError, ModelError, ShapeError
+from julnet_plugin.errors import CheckpointError, DeviceError, DeviceMemoryError, ModelError, ShapeError
 from julnet_plugin.model.engine import Engine, Float32, parse_device
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OPSET = 17  #: GridSample is there since 16
 _METADATA = "julnet"
 _WARNING, _FATAL = 2, 4  #: ONNX Runtime's severities; 2 is its default
+_FULL = ("failed to allocate memory", "out of memory")  #: ONNX Runtime has no exception for it
 _FRAME_INPUTS = ("masked_source", "mask", "audio")
 _FRAME_OUTPUTS = ("image", "error", "log_sigma")
 
@@ -177,8 +178,10 @@ class OnnxEngine(Engine):
         try:
             return session.run(outputs, inputs)  # type: ignore[no-any-return]
         except RuntimeError as exc:  # ONNX Runtime's exceptions derive from it
-            msg = f"ONNX Runtime failed on {self.device}: {str(exc).splitlines()[0]}"
-            raise DeviceError(msg, self.device) from exc
+            text = str(exc).splitlines()[0]
+            full = any(sign in text.lower() for sign in _FULL)
+            msg = f"ONNX Runtime failed on {self.device}: {text}"
+            raise (DeviceMemoryError if full else DeviceError)(msg, self.device) from exc
 
 
 def _channels_first(pictures: Float32) -> Float32:

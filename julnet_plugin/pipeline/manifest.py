@@ -210,7 +210,7 @@ def warnings(job: Job, shots: ShotPlan) -> list[str]:
         for reason, where in _by_reason(schedule.reason)
     ]
     said += [choice.why for choice in shots.choices if choice.faces > 1]
-    return said
+    return [*said, *job.engine.setbacks]
 
 
 def software() -> dict[str, str]:

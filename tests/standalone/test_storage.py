@@ -204,6 +204,22 @@ def test_a_project_saved_elsewhere_still_finds_its_media(tmp_path: Path) -> None
     assert storage.absolute_path(moved.media[0].media.path, second) == tmp_path / "show" / "a.mov"
 
 
+def test_a_take_with_its_timeline_is_no_project_and_is_not_locked_or_saved_into(tmp_path: Path) -> None:
+    storage.save(Project(), tmp_path / "scene.julnet")
+    assert storage.is_project(tmp_path / "scene.julnet")
+    assert storage.is_project(tmp_path / "scene.julnet" / storage.TIMELINE)
+    (tmp_path / "scene.julnet" / "take.json").write_text("{}")
+    assert not storage.is_project(tmp_path / "scene.julnet")
+    assert not storage.is_project(tmp_path / "scene.julnet" / storage.TIMELINE)
+
+
+def test_a_project_of_unreasonable_size_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage.save(Project(), tmp_path)
+    monkeypatch.setattr(storage, "_MOST_BYTES", 100)
+    with pytest.raises(ProjectError, match="which no project is"):
+        storage.load(tmp_path)
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path

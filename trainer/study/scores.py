@@ -139,7 +139,7 @@ def _count(
 def _read(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         msg = f"{path} cannot be read as JSON; give the files of one study"
         raise InputError(msg) from exc
     if not isinstance(values, dict):
