@@ -7,6 +7,8 @@ that a caller of `redub` sees no other exception than those of `errors`.
 from __future__ import annotations
 
 import errno
+import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -97,7 +99,14 @@ def _runtime_engine(exc: BaseException) -> JulnetError:
     return ModelError(f"ONNX Runtime refused the model ({exc}): use the torch engine, or export the model again")
 
 
+#: How safetensors, which is written in Rust, tells what the system told it.
+_SYSTEM = re.compile(r"\(os error (?P<errno>\d+)\)(?: at path \"(?P<path>[^\"]+)\")?")
+
+
 def _weights(exc: BaseException) -> JulnetError:
+    if (told := _SYSTEM.search(str(exc))) is not None:  # a full disk does not damage what is on it
+        number = int(told["errno"])
+        return _system(OSError(number, os.strerror(number), told["path"]))
     return CheckpointError(f"a weights file is damaged ({exc}): get it again")
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainer.dataset import DatasetError
+
+log = logging.getLogger(__name__)
 
 _MOVIE_KINDS = "3gp asf avi dv flv m2ts m4v mkv mov mp4 mpeg mpg mts mxf ogv ts vob webm wmv"
 MOVIES = frozenset(f".{kind}" for kind in _MOVIE_KINDS.split())
@@ -38,14 +41,16 @@ def find_sources(footage: Sequence[Path], index: Path | None = None) -> list[Sou
     Args:
         footage: movies, and folders that are searched whole.
         index: TSV or CSV with a column `file` (relative to the index, or absolute), and `speaker` and `split` as far as
-            known; split is train, val, or lips for footage whose pictures are not wanted. Without it, a speaker is the
-            folder inside the given one, or else the file's name without its number.
+            known; split is train, val, or lips for footage whose pictures are not wanted. Footage that it does not
+            name, or all without it, is of a speaker called like the folder inside the given one, or else like the file
+            without its number.
 
     Returns:
         Sources in a steady order, each once.
 
     Raises:
-        DatasetError: a path that does not exist, no footage at all, or an index that contradicts itself.
+        DatasetError: a path that does not exist, no footage at all, or an index that contradicts itself or names
+            nothing of it.
     """
     known = read_index(index) if index is not None else {}
     found: dict[Path, Source] = {}
@@ -60,6 +65,8 @@ def find_sources(footage: Sequence[Path], index: Path | None = None) -> list[Sou
         kinds = " ".join(sorted(suffix.lstrip(".") for suffix in MOVIES))
         msg = f"no movie was found in {where}; give movies, or folders that hold some ({kinds})"
         raise DatasetError(msg)
+    if index is not None:
+        _check_index(index, known.keys(), found.keys())
     return _named_apart(sorted(found.values(), key=lambda s: (s.name, str(s.path))))
 
 
@@ -114,6 +121,27 @@ def file_name(name: str) -> str:
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:10]
     kept = safe.encode("utf-8", "surrogateescape")[:130].decode("utf-8", "ignore")
     return f"{kept}~{digest}"
+
+
+def _check_index(index: Path, named: Collection[Path], found: Collection[Path]) -> None:
+    """An index that was copied away from its footage names none of it, and held-out speakers would be learnt from."""
+    unnamed = [path for path in found if path not in named]
+    if len(unnamed) == len(found):
+        example = next(iter(named))
+        msg = (
+            f"the index {index} names none of the footage: its paths count from its own folder, and its first one "
+            f"leads to {example}; keep the index where its paths are right, or write absolute ones"
+        )
+        raise DatasetError(msg, index)
+    if unnamed:
+        log.warning(
+            "the index %s does not name %d of %d pieces of footage, %s the first: speakers go by file name there, and "
+            "are learnt from where the index holds out others",
+            index,
+            len(unnamed),
+            len(found),
+            min(unnamed),
+        )
 
 
 def _movies(given: Path) -> Iterator[Path]:

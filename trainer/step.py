@@ -8,6 +8,7 @@ from typing import Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from julnet_plugin.face.crop import mouth_square
 from julnet_plugin.model.generator import Generator, GeneratorOutput
 from julnet_plugin.model.syncnet import SyncNet
 from trainer.batches import Batch
@@ -163,11 +164,15 @@ def lip_box(batch: Batch) -> tuple[slice, slice]:
 
 
 def judged_box(batch: Batch) -> tuple[slice, slice]:
-    """What the judges of the adversarial loss see: the lips, or all of a crop so small that no patch fits them."""
-    rows, columns = lip_box(batch)
-    if rows.stop - rows.start >= PATCH_PX:
-        return rows, columns
-    return slice(0, batch.target.shape[-2]), slice(0, batch.target.shape[-1])
+    """What the judges of the adversarial loss see: the lips, or the mouth square where no patch fits the lips.
+
+    Around the square nothing is painted: a judge would be shown the same pixels as true and as generated.
+    """
+    size = (int(batch.target.shape[-2]), int(batch.target.shape[-1]))
+    for rows, columns in (lip_box(batch), mouth_square(size)):
+        if min(rows.stop - rows.start, columns.stop - columns.start) >= PATCH_PX:
+            return rows, columns
+    return slice(0, size[0]), slice(0, size[1])
 
 
 def sync_scores(syncnet: SyncNet, image: Tensor, batch: Batch) -> Tensor:

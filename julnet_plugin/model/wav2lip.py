@@ -1,7 +1,7 @@
 """A Wav2Lip-class generator behind the same interface, with or without the uncertainty module.
 
 It is what the paper's Table 5 compares with: an encoder-decoder with skip connections that meets the sound only at its
-narrowest place, and neither deforms nor aligns the references. Our own reading, for any crop that is a multiple of 16.
+narrowest place, and neither deforms nor aligns the references. Our own reading, for crops of any size.
 
 Source: Wav2Lip (ACM MM 2020) §3: face encoder on masked source and reference side by side, speech encoder, face decoder
 with a skip at every size; JULNet (ICMR 2025) §4.3.3 for the module on top.
@@ -20,6 +20,7 @@ from julnet_plugin.model.generator import AUDIO_WINDOW, Generator, GeneratorOutp
 from julnet_plugin.model.uncertainty import NoUncertainty, UncertaintyHead
 
 _LEVELS = 4  #: halvings between the crop and the narrowest map
+_MULTIPLE = 1 << _LEVELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,8 @@ class Wav2LipConfig:
     uncertainty: bool = True  #: False leaves the module out; the output then says σ = 1 everywhere
 
     def __post_init__(self) -> None:
-        if any(edge < 1 or edge % (1 << _LEVELS) for edge in self.crop_size):
-            msg = f"crop_size must be a multiple of {1 << _LEVELS} both ways, got {self.crop_size}"
+        if min(self.crop_size) < _MULTIPLE:
+            msg = f"crop_size must be at least {_MULTIPLE} both ways, got {self.crop_size}"
             raise ValueError(msg)
         sizes = (self.audio_size, self.audio_window, self.n_refs, self.width, self.audio_channels)
         if not all(1 <= size <= 4096 for size in sizes):
@@ -69,7 +70,7 @@ class Wav2LipGenerator(Generator):
     """Encoder and decoder with skips, the speech embedding repeated over the narrowest map.
 
     Shape:
-        see `Generator`; h and w are multiples of 16, and the mask may lie anywhere.
+        see `Generator`; the mask may lie anywhere. Sides that are no multiple of 16 are continued by their last pixels.
     """
 
     keep_float32 = ("out",)
@@ -106,7 +107,10 @@ class Wav2LipGenerator(Generator):
 
     def forward(self, masked_source: Tensor, mask: Tensor, audio: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """See `Generator.forward`."""
-        x = self.stem(torch.cat([masked_source, refs[0]], dim=1))
+        rows, columns = (int(size) for size in masked_source.shape[-2:])
+        seen = torch.cat([masked_source, refs[0]], dim=1)
+        beyond = (0, -columns % _MULTIPLE, 0, -rows % _MULTIPLE)
+        x = self.stem(nn.functional.pad(seen, beyond, mode="replicate") if any(beyond) else seen)
         skips = []
         for stage in self.encoder:
             skips.append(x)
@@ -116,6 +120,7 @@ class Wav2LipGenerator(Generator):
         for stage, skip in zip(self.decoder, reversed(skips), strict=True):
             assert isinstance(stage, nn.ModuleDict)
             x = stage["res"](stage["merge"](torch.cat([stage["up"](x), skip], dim=1)))
+        x = x[..., :rows, :columns]
         with torch.autocast(x.device.type, enabled=False):
             painted = torch.sigmoid(self.out(x.to(self.out.weight.dtype)))
         error, log_sigma = self.uncertainty(torch.cat([x, painted.to(x.dtype), masked_source.to(x.dtype)], dim=1))

@@ -54,6 +54,11 @@ def test_every_error_of_the_onnx_library_is_the_model_s(kind: type[Exception]) -
         (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid"), SettingsError, "UTF-8"),
         (soundfile.LibsndfileError(1), MediaError, "convert it to WAV"),
         (safetensors.SafetensorError("header too large"), CheckpointError, "damaged"),
+        (
+            safetensors.SafetensorError('Error: I/O error: No space left (os error 28) at path "/run/.tmp1"'),
+            TakeError,
+            "/run/.tmp1: the disk is full",
+        ),
         (MemoryError(), ModelError, "out of memory"),
         (ImportError("libGL.so.1: cannot open shared object file"), ModelError, "julnet doctor"),
         (torch.OutOfMemoryError("CUDA out of memory"), DeviceError, "--device cpu"),

@@ -17,13 +17,13 @@ from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.paper import PaperConfig, PaperGenerator
 from julnet_plugin.model.syncnet import SyncNet, SyncNetConfig
 from trainer import stages
-from trainer.batches import Batches, _in_row
+from trainer.batches import Batch, Batches, _in_row
 from trainer.config import DataSettings, LossSettings, TrainSettings
 from trainer.dataset import Clip
 from trainer.lipshape import fit_lip_basis
 from trainer.loop import Drawn
 from trainer.recipe import load_recipe
-from trainer.step import GeneratorLesson, render, sync_scores
+from trainer.step import GeneratorLesson, judged_box, render, sync_scores
 from trainer.team import Team
 
 MakeClip = Callable[..., Clip]
@@ -131,6 +131,18 @@ def test_a_recipe_goes_from_64_to_128_to_256_and_to_clips() -> None:
 def test_one_network_paints_every_size_of_its_stages(clips: list[Clip], size: tuple[int, int]) -> None:
     alone = replace(ROW, clips=1, frames=1, in_row=False)
     assert render(paper((416, 320)), batches_of(clips, size, alone).draw(0)).image.shape[-2:] == size
+
+
+@pytest.mark.parametrize(
+    ("size", "seen"),
+    [((416, 320), (192, 224)), ((208, 160), (96, 112)), ((104, 80), (64, 64)), ((52, 40), (52, 40))],
+)
+def test_the_judges_see_what_is_painted_and_no_more_than_a_patch_needs(
+    size: tuple[int, int], seen: tuple[int, int]
+) -> None:
+    target = torch.zeros(1, 3, *size)
+    batch = Batch(target, target[:, :1], target[0, 0], target[None], target[0], target[0])
+    assert target[(..., *judged_box(batch))].shape[-2:] == seen
 
 
 def test_the_network_is_compiled_where_that_is_asked_for(clips: list[Clip], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,22 @@ def test_a_wrong_index_is_refused_in_one_sentence(tmp_path: Path, text: str, mes
         read_index(tmp_path / "index.tsv")
 
 
+def test_an_index_that_was_moved_away_from_its_footage_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path / "v/a.mov", tmp_path / "elsewhere/index.csv")
+    index = tmp_path / "elsewhere/index.csv"
+    index.write_text("file,speaker,split\nv/a.mov,ann,val\n")
+    with pytest.raises(DatasetError, match="names none of the footage: its paths count from its own folder"):
+        find_sources([tmp_path / "v"], index)
+
+
+def test_footage_that_an_index_does_not_name_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    touch(tmp_path / "a.mov", tmp_path / "b.mov", tmp_path / "index.csv")
+    (tmp_path / "index.csv").write_text("file,speaker,split\na.mov,ann,val\n")
+    find_sources([tmp_path], tmp_path / "index.csv")
+    assert "does not name 1 of 2 pieces of footage" in caplog.text
+    assert "b.mov" in caplog.text
+
+
 def test_missing_or_empty_footage_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no footage at"):
         find_sources([tmp_path / "nowhere"])
