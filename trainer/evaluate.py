@@ -66,6 +66,7 @@ def evaluate_model(args: Namespace) -> tuple[Table, list[Path]]:
     check_features(engine, headers)
     features = args.manager.audio_features(engine.info.audio_feature)
     silence = silent_features(features)
+    engine.hear_silence(silence)
     judges = load_judges(args, engine.info.audio_feature)
     methods = [EngineMethod(engine), *_rivals(args, engine, silence)]
     protocol = Protocol(gap_s=args.gap, seconds=args.seconds)

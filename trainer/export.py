@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from julnet_plugin.errors import CheckpointError, ModelError
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint
 from julnet_plugin.model.engine import TorchEngine
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.onnx_engine import OnnxEngine, export_onnx
+from julnet_plugin.pipeline.dub import silence
 
 if TYPE_CHECKING:
-    from julnet_plugin.interfaces import GeneratorFactory
+    from julnet_plugin.interfaces import AudioFeatures, GeneratorFactory
     from julnet_plugin.model.engine import Engine, EngineOutput
     from julnet_plugin.model.info import CheckpointInfo
 
@@ -33,9 +35,18 @@ class Exported:
 
 
 def export_model(
-    model: str | Path, output: Path, generators: Callable[[str], GeneratorFactory] | None = None
+    model: str | Path,
+    output: Path,
+    generators: Callable[[str], GeneratorFactory] | None = None,
+    features: Callable[[str], AudioFeatures] | None = None,
 ) -> Exported:
     """Write a generator as ONNX, and check it.
+
+    Args:
+        model: a shipped configuration's name, or a weights file.
+        output: NAME.onnx.
+        generators: finds an architecture by name.
+        features: finds an audio feature extractor by name, for what silence sounds like; None leaves that out.
 
     Raises:
         CheckpointError: not a generator's weights.
@@ -46,6 +57,10 @@ def export_model(
     if not isinstance(network, Generator):
         msg = f"{path} holds a {info.kind}, and a generator is needed; give a generator's weights"
         raise CheckpointError(msg, path)
+    if features is not None:
+        quiet = np.tile(silence(features(info.audio_feature)), (info.audio_window, 1))
+        with torch.inference_mode():
+            network.eval().hear_silence(torch.from_numpy(quiet))
     output.parent.mkdir(parents=True, exist_ok=True)
     files = export_onnx(network, info, output)
     expected = _drawn(TorchEngine(network, info, "cpu", "float32"), info)

@@ -122,6 +122,14 @@ class Engine(ABC):
             output.sigma[start:stop] = np.exp(np.minimum(log_sigma, 0)) * inside
         return output
 
+    def hear_silence(self, quiet: Float32) -> None:
+        """Tell the network what silence sounds like, so that the mouth is closed there; see `Generator.hear_silence`.
+
+        Args:
+            quiet: (D,) the feature vector of silence.
+        """
+        _require("silence", quiet, (self.info.audio_size,))
+
     @abstractmethod
     def _encode(self, refs: Float32, lips: Float32 | None) -> None:
         """Keep what `_generate` needs of (N, h, w, 3) and (N + 1, 48, 3)."""
@@ -164,6 +172,13 @@ class TorchEngine(Engine):
         if self.precision == "bfloat16":
             _to_bfloat16(self._network)
         self._refs: tuple[Tensor, ...] = ()
+
+    def hear_silence(self, quiet: Float32) -> None:
+        """See `Engine.hear_silence`."""
+        super().hear_silence(quiet)
+        with self._running():
+            window = torch.from_numpy(np.tile(quiet, (self.info.audio_window, 1)))
+            self._network.hear_silence(window.to(self._device))
 
     def _encode(self, refs: Float32, lips: Float32 | None) -> None:
         with self._running():

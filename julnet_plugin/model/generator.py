@@ -120,6 +120,14 @@ class Generator(nn.Module, ABC):
             refs: what `encode_references` returned, with leading dimension B.
         """
 
+    def hear_silence(self, quiet: Tensor) -> None:
+        """Say what silence sounds like, for networks that must be told to close the mouth there; others ignore it.
+
+        Shape:
+            quiet: (W, D) the audio window of a silent moment.
+        """
+        del quiet
+
     def prepare_for_inference(self, target: str, precision: str) -> None:
         """Change the network, in eval mode, into an equal but faster one, in place.
 

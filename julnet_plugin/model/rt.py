@@ -33,6 +33,7 @@ LIP_POINTS = 40  #: the points of a shape that are lips; the rest are chin
 _REACH_PX = 40.0  #: farthest that lips move up or down, in trunk pixels
 _HALVINGS = 8
 SHAPE_SIZE = 144  #: 48 points, x y z
+_REST_REACH = 0.25  #: lip shapes about this near to the one heard in silence count as silence
 _TINY = 1e-6  #: under a root, so that its slope stays finite
 GRID = 4  #: pixels of that crop in one cell of the trunk's grid
 
@@ -116,6 +117,8 @@ class RtGenerator(Generator):
         self.register_buffer("lip_spread", torch.ones(config.codes))
         self.register_buffer("lip_flow", torch.zeros(config.codes, 2, FLOW_GRID, FLOW_GRID))
         self.register_buffer("lip_mean", torch.zeros(SHAPE_SIZE // 3, 3))
+        self.rest: Tensor
+        self.register_buffer("rest", torch.zeros(config.codes), persistent=False)
         nn.init.zeros_(self.reference_shapes.weight)
         nn.init.zeros_(self.reference_shapes.bias)
         nn.init.zeros_(self.modulation.weight)
@@ -155,9 +158,20 @@ class RtGenerator(Generator):
         place = (lips[:, N, :LIP_POINTS, :2] - self.lip_mean[:LIP_POINTS, :2]).mean(dim=1) * TRUNK_UNIT_PX
         return features, self.deform_encoder(features), refs, trunk, codes, place
 
+    def hear_silence(self, quiet: Tensor) -> None:
+        """See `Generator.hear_silence`: from now on the mouth is closed there."""
+        self.rest.copy_(self.audio_encoder(quiet[None])[0])
+
     def lip_shape(self, audio: Tensor) -> Tensor:
-        """The lip shape (B, K) that the sound asks for."""
-        return self.audio_encoder(audio)  # type: ignore[no-any-return]
+        """The lip shape (B, K) that the sound asks for.
+
+        People who pause leave their lips a little apart, and so does an encoder that was taught by them; where the dub
+        is silent the mouth must be closed (0). Speech lies well away from silence (its lip shapes are farther than 0.5
+        on 9 of 10 frames), so that only what is heard as silence is drawn to it, smoothly.
+        """
+        lips = self.audio_encoder(audio)
+        away = (lips - self.rest).square().sum(dim=1, keepdim=True)
+        return lips - self.rest * torch.exp(away / (-2 * _REST_REACH**2))  # type: ignore[no-any-return]
 
     def forward(self, masked_source: Tensor, mask: Tensor, audio: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """See `Generator.forward`."""

@@ -68,6 +68,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
     from julnet_plugin.media.timecode import frame_range
     from julnet_plugin.model.checkpoint import find_model
     from julnet_plugin.model.engine import load_engine
+    from julnet_plugin.pipeline.dub import silence
 
     settings = load_settings(request.settings)
     writers = find_writers(request.deliver, manager)
@@ -91,6 +92,8 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
             f"{len(refs)} reference frames were given and this model takes {engine.info.n_refs}: leave some out",
             key="refs",
         )
+    extractor = _extractor(engine, manager)
+    engine.hear_silence(silence(extractor))
     return Job(
         request=request,
         settings=settings,
@@ -102,7 +105,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
         model=model,
         engine=engine,
         workers=workers if engine.device == "cpu" else 1,
-        extractor=_extractor(engine, manager),
+        extractor=extractor,
         writers=writers,
         consent=consent,
         manager=manager,

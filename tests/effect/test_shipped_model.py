@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from julnet_plugin.demo import make_demo
+from julnet_plugin.manager import make_manager
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.reader import open_plate
-from julnet_plugin.model.checkpoint import WEIGHTS
+from julnet_plugin.model.checkpoint import WEIGHTS, load_checkpoint
+from julnet_plugin.model.rt import RtGenerator
+from julnet_plugin.pipeline.dub import silence
 from julnet_plugin.types import FrameRange, Take
 
 Render = Callable[..., Take]
@@ -31,6 +35,18 @@ def test_the_demo_says_something_and_keeps_its_still_surroundings(render: Render
     moved = [np.abs(a.astype(int) - b).max(axis=2) for a, b in pairs]
     assert all(np.array_equal(a[:310], b[:310]) for a, b in pairs), "the eyes stay as they are"
     assert min(np.count_nonzero(m > 8) for m in moved) > 500, "the mouth does"
+
+
+@needs_weights
+def test_the_shipped_model_hears_silence_as_a_closed_mouth() -> None:
+    manager = make_manager(third_party=False)
+    info, network = load_checkpoint(WEIGHTS / "rt.safetensors", manager.generator)
+    assert isinstance(network, RtGenerator)
+    extractor = manager.audio_features(info.audio_feature)
+    quiet = torch.from_numpy(np.tile(silence(extractor), (info.audio_window, 1)))
+    with torch.inference_mode():
+        network.eval().hear_silence(quiet)
+        assert network.lip_shape(quiet[None]).norm() < 1e-4
 
 
 FOOTAGE = Path(os.environ.get("JULNET_FOOTAGE", Path(__file__).parents[3] / "shared" / "footage"))

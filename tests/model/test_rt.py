@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -130,12 +131,27 @@ def test_codes_of_a_shape_give_the_shape_back() -> None:
     assert basis.encode(closed + basis.decode(code), closed) == pytest.approx(code, abs=1e-3)
 
 
+def test_where_silence_is_heard_the_mouth_is_closed_and_speech_is_heard_as_before(network: RtGenerator) -> None:
+    net = copy.deepcopy(network)
+    net.audio_encoder.head[-1].weight.data *= 500  # an untrained encoder says nearly the same of everything
+    quiet, speech = torch.zeros(21, 6), 3 * torch.randn(21, 6, generator=torch.Generator().manual_seed(2))
+    with torch.inference_mode():
+        before = net.lip_shape(torch.stack([quiet, speech]))
+        assert (before[1] - before[0]).norm() > 1, "a line of speech that is not taken for silence"
+        net.hear_silence(quiet)
+        after = net.lip_shape(torch.stack([quiet, speech]))
+    assert before[0].norm() > 0.01
+    assert after[0].abs().max() < 1e-6
+    assert torch.allclose(after[1], before[1], atol=1e-3)
+    assert net.state_dict().keys() == network.state_dict().keys(), "weights files stay as they are"
+
+
 def test_onnx_runtime_paints_what_torch_paints(network: RtGenerator, tmp_path: Path) -> None:
     small = RtGenerator(RtConfig(width=16, fine_width=8, audio_size=6, codes=3, n_refs=2, crop_size=(208, 160)))
     small.load_state_dict(network.state_dict())
     info = CheckpointInfo.of(small, architecture="rt", audio_feature="phone-42")
-    export_onnx(small, info, tmp_path / "rt.onnx")
     source, mask, audio, refs, lips = (x.numpy() for x in scene())
+    export_onnx(small, info, tmp_path / "rt.onnx")
     outputs = []
     for engine in (TorchEngine(small, info, "cpu", "float32"), load_engine(tmp_path / "rt.onnx", "cpu")):
         engine.set_references(np.ascontiguousarray(refs[0].transpose(0, 2, 3, 1)), lips[0])

@@ -161,7 +161,7 @@ def weights(tmp_path: Path) -> Path:
 
 
 def test_an_exported_model_draws_what_torch_draws(weights: Path, tmp_path: Path, manager: Manager) -> None:
-    done = export_model(weights, tmp_path / "out" / "w.onnx", manager.generator)
+    done = export_model(weights, tmp_path / "out" / "w.onnx", manager.generator, manager.audio_features)
     assert [file.name for file in done.files] == ["w.onnx", "w.refs.onnx"]
     assert all(file.exists() for file in done.files)
     assert done.difference < 1e-4

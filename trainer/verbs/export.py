@@ -32,7 +32,7 @@ class Export:
         calm_threads()
         from trainer.export import export_model
 
-        done = export_model(args.model, args.output, args.manager.generator)
+        done = export_model(args.model, args.output, args.manager.generator, args.manager.audio_features)
         files = "\n".join(f"wrote  {path}" for path in done.files)
         values = {"files": [str(path) for path in done.files], "largest_difference": done.difference}
         args.console.result(values, f"{files}\nlargest difference from torch: {done.difference:.2g} of [0, 1]")
