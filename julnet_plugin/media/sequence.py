@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -193,6 +194,11 @@ def _probe_picture(found: Sequence, rate: Fraction | None) -> MediaInfo:
     stated = decoder.framerate if found.first.suffix.lower() == ".dpx" else None
     known = rate or stated or None
     timecode = _picture_timecode(frame, known or DEFAULT_RATE)
+    is_float = "f32" in pixels.name or "f16" in pixels.name
+    colour = read_tags(frame, is_rgb=pixels.is_rgb or pixels.name == "pal8" or "gray" in pixels.name)
+    if decoder.name == "dpx" and not is_float and colour.transfer == "linear":
+        # Many writers put "linear" into the header of what is video or log; whole numbers hold no scene-linear light.
+        colour = dataclasses.replace(colour, transfer="unknown")
     return MediaInfo(
         path=found.first,
         kind="sequence",
@@ -204,13 +210,13 @@ def _probe_picture(found: Sequence, rate: Fraction | None) -> MediaInfo:
         start_timecode=timecode,
         drop_frame=timecode is not None and ";" in timecode,
         bit_depth=pixels.components[0].bits,
-        is_float="f32" in pixels.name or "f16" in pixels.name,
+        is_float=is_float,
         codec=decoder.name,
         pixel_format=pixels.name,
         has_alpha=any(component.is_alpha for component in pixels.components),
         pixel_aspect=decoder.sample_aspect_ratio or Fraction(1),
         rate_assumed=known is None,
-        colour=read_tags(frame, is_rgb=pixels.is_rgb or pixels.name == "pal8" or "gray" in pixels.name),
+        colour=colour,
     )
 
 

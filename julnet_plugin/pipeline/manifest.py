@@ -191,6 +191,8 @@ def warnings(job: Job, shots: ShotPlan) -> list[str]:
     """What a user should know of this take, one sentence each."""
     schedule, plan, start = shots.schedule, shots.plan, job.frames.start
     said = []
+    if not schedule.active.any():
+        said.append(_nothing_done(schedule.reason))
     last_s = float(schedule.time_s[-1]) + float(1 / job.info.rate)
     rest_s = job.dub.duration_s - last_s
     if rest_s > 0.5 / float(job.info.rate):
@@ -211,6 +213,15 @@ def warnings(job: Job, shots: ShotPlan) -> list[str]:
     ]
     said += [choice.why for choice in shots.choices if choice.faces > 1]
     return [*said, *job.engine.setbacks]
+
+
+def _nothing_done(reasons: Sequence[str]) -> str:
+    """Why the picture of a take is the plate's, from the most frequent reason."""
+    common = max(sorted(set(reasons)), key=reasons.count)
+    return (
+        f"no frame was re-dubbed ({common} on {reasons.count(common)} of {len(reasons)} frames), so the picture is the "
+        "plate's: choose another range, another face, or a larger picture of the mouth"
+    )
 
 
 def software() -> dict[str, str]:

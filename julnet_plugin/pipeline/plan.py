@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from julnet_plugin.errors import NoFaceFoundError
 from julnet_plugin.pipeline.cache import Cache
 from julnet_plugin.pipeline.cropdata import Plan
 from julnet_plugin.pipeline.dub import RATE_HZ, read_mono_16k
@@ -117,11 +116,7 @@ def choose_faces(job: Job, tracking: Tracking) -> tuple[Choice, ...]:
 
 
 def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_duration_s: float) -> ShotPlan:
-    """Plan every frame of the range.
-
-    Raises:
-        NoFaceFoundError: there are faces, but none on any frame that could be re-dubbed under the dub.
-    """
+    """Plan every frame of the range; one whose face cannot be re-dubbed passes through, even if all do."""
     from julnet_plugin.face.appearance import covered
     from julnet_plugin.face.crop import plan_crops
 
@@ -142,8 +137,6 @@ def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_du
         plan.covered[rows][crops.found] = covered(np.asarray(choice.track.looks[crops.found]))
     in_frame = mouth_in_frame(plan.plate_from_crop, plan.region, job.info.width, job.info.height)
     reasons = refusals(plan.found, in_frame, plan.mouth_px, plan.angles[:, 0], job.settings.face)
-    if all(reasons):
-        raise NoFaceFoundError(_nothing_usable(job, reasons), frame_index=start)
     schedule = make_schedule(
         reasons,
         dub_times(job.info, job.frames, job.request.dub_offset_s),
@@ -179,13 +172,4 @@ def _empty_plan(count: int) -> Plan:
         found=np.zeros(count, bool),
         sharpness=np.zeros(count, np.float32),
         covered=np.zeros(count, np.float32),
-    )
-
-
-def _nothing_usable(job: Job, reasons: list[str]) -> str:
-    """Why none of the faces in the range can be re-dubbed, from the most frequent reason."""
-    common = max(set(reasons), key=reasons.count)
-    return (
-        f"no frame of the range can be re-dubbed ({common} on {reasons.count(common)} of {len(reasons)} frames): "
-        "choose another range, another face, or a larger picture of the mouth"
     )

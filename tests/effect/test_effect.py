@@ -25,7 +25,7 @@ from julnet_plugin.media.probe import probe
 from julnet_plugin.media.reader import open_plate
 from julnet_plugin.pipeline import schedule
 from julnet_plugin.take import load_take
-from julnet_plugin.types import Take
+from julnet_plugin.types import FrameRange, Take
 
 Picture = NDArray[np.uint8]
 Render = Callable[..., Take]
@@ -331,6 +331,17 @@ def test_a_plate_without_any_face_is_refused_and_nothing_is_left(
     with pytest.raises(NoFaceFoundError, match="no face was found"):
         render(tmp_path / "take", plate=write_plate([hidden(p) for p in portrait[:6]]))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_face_that_is_too_small_on_every_frame_passes_through_and_the_take_says_so(
+    render: Render, plate: Path, tmp_path: Path
+) -> None:
+    made = render(tmp_path / "take", out_point="4", settings={"face.min_mouth_px": 4096.0}, deliver=("png", "h264"))
+    assert not any(row["redubbed"] for row in made.manifest["frames"])
+    assert made.manifest["warnings"][0].startswith("no frame was re-dubbed (mouth too small on 4 of 4 frames)")
+    with open_plate(plate) as before, open_plate(made.path / "png" / "dub.######.png") as after:
+        for a, b in zip(before.frames(FrameRange(start=0, stop=4)), after.frames(), strict=True):
+            assert np.array_equal(a.rgb, b.rgb)
 
 
 def test_a_take_that_is_damaged_or_newer_is_refused_in_one_sentence(take: Take, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import OpenEXR
 import pytest
 
 from julnet_plugin.errors import MediaError
+from julnet_plugin.media.colour import DisplayTransform
 from julnet_plugin.media.probe import probe
 
 Make = Callable[..., Path]
@@ -181,6 +182,18 @@ def test_a_sequence_runs_at_the_rate_that_is_given(make_sequence: Make) -> None:
 def test_picture_kinds(make_sequence: Make, codec: str, pixel_format: str, suffix: str, bits: int) -> None:
     info = probe(make_sequence(f"a.%04d.{suffix}", codec=codec, pixel_format=pixel_format))
     assert (info.bit_depth, info.codec) == (bits, codec)
+
+
+@pytest.mark.parametrize("pixel_format", ["rgb24", "gbrp10le"])
+def test_a_dpx_header_that_calls_whole_numbers_linear_is_not_believed(make_sequence: Make, pixel_format: str) -> None:
+    pattern = make_sequence("a.%04d.dpx", codec="dpx", pixel_format=pixel_format)
+    for file in pattern.parent.glob("a.*.dpx"):
+        data = bytearray(file.read_bytes())
+        data[801] = 2  # SMPTE ST 268: transfer characteristic linear, as FFmpeg wrote it for years
+        file.write_bytes(data)
+    info = probe(pattern)
+    assert info.colour.transfer == "unknown"
+    assert DisplayTransform(info).identity
 
 
 def test_exr_headers_give_rate_timecode_depth_and_primaries(make_exr_sequence: Make) -> None:
