@@ -128,6 +128,8 @@ class Cutter:
             tracking, choices = self._find_faces(info, samples, Path(scratch) / "faces", progress)
             for choice in choices:
                 planned = self._plan(source, info, tracking, choice)
+                if isinstance(planned, _Shot) and self.settings.gates.alone:
+                    planned = self._alone(source, info, tracking, choice, samples) or planned
                 if isinstance(planned, Row):
                     rows.append(planned)
                     continue
@@ -195,6 +197,28 @@ class Cutter:
             size=FULL if median_px >= self.settings.full_size_px else HALF,
             times_s=np.array([info.time_of(k) for k in range(choice.frames.start, choice.frames.stop)]),
         )
+
+    def _alone(
+        self, source: Source, info: MediaInfo, tracking: Tracking, choice: Choice, samples: Float32
+    ) -> Row | None:
+        """The row of a shot in which others are heard as well; None where one voice speaks."""
+        from julnet_plugin.face.speaker import talking_faces
+        from trainer.voices import SAMPLE_RATE_HZ, overlapped_share
+
+        talking = talking_faces(tracking, choice.shot)
+        if len(talking) > 1:
+            detail = f"{len(talking)} faces of the shot talk, and its sound is not of one of them alone"
+            return rejected(source, g.TWO_VOICES, detail, info, choice.frames)
+        first, stop = (
+            round(float(info.time_of(k)) * SAMPLE_RATE_HZ) for k in (choice.frames.start, choice.frames.stop - 1)
+        )
+        share, most = overlapped_share(samples[first:stop]), self.settings.gates.max_overlap
+        if share > most:  # not where there is too little sound to tell
+            detail = (
+                f"two voices, or music beside one, in {share:.0%} of its loud moments; at most {most:.1%} is allowed"
+            )
+            return rejected(source, g.TWO_VOICES, detail, info, choice.frames)
+        return None
 
     def _pieces(self, shot: _Shot) -> Iterator[NDArray[np.intp]]:
         """The usable frames of a shot, cut so that no clip is too long; equal pieces, so that none is too short."""

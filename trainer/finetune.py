@@ -28,6 +28,7 @@ from trainer.dataset import clip_paths, read_clip
 from trainer.distances import load_distance
 from trainer.evaluation.reconstruction import Protocol
 from trainer.evaluation.report import write_examples
+from trainer.gates import Gates
 from trainer.holdout import Split, hold_out, speakers_of, work_folder
 from trainer.judge import judging_syncnet
 from trainer.lipshape import fit_lip_basis, heard_codes
@@ -106,9 +107,9 @@ def finetune(
         raise CheckpointError(msg, path)
     work = work_folder(output)
     teacher = _teacher(network, info.audio_feature)
-    settings = PrepareSettings(
-        cutting=CuttingSettings(features=info.audio_feature), val_fraction=0.0, workers=workers, plugins=plugins
-    )
+    # What is learnt is a mouth's look, and a plate has the music and the partners that it has.
+    cutting = CuttingSettings(features=info.audio_feature, gates=Gates(alone=False))
+    settings = PrepareSettings(cutting=cutting, val_fraction=0.0, workers=workers, plugins=plugins)
     prepare(footage, work / "dataset", settings, manager, teacher=teacher, progress=progress)
     split = hold_out([c for p in clip_paths(work / "dataset") if (c := read_clip(p)).jpeg])
     base_network = copy.deepcopy(network)

@@ -26,6 +26,7 @@ BLUR = "blur"
 SHORT = "too short"
 NO_AUDIO = "no audio"
 SILENT = "silent"
+TWO_VOICES = "two voices"
 OUT_OF_SYNC = "out of sync"
 CORRUPT = "corrupt"
 DUPLICATE = "duplicate"
@@ -47,6 +48,8 @@ class Gates:
     min_sharpness: float = 6.0  #: of the median frame, see `sharpness`; in-focus faces have 13 to 500
     frame_sharpness: float = 0.25  #: of the clip's median; a frame below it is motion-blurred
     min_speech_s: float = 0.4  #: sound above the silence threshold
+    alone: bool = True  #: shots in which others are heard too are left out
+    max_overlap: float = 0.045  #: of the loud moments with two voices at once; one voice alone has 0.039 at most
     min_sync: float = 0.15  #: correlation of heard and seen lips at the best offset; own speech has 0.22 to 0.96
     sync_from_s: float = 4.0  #: shorter clips are not judged by it: chance reaches far
 

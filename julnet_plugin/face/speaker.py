@@ -128,9 +128,7 @@ def _speaker(tracking: Tracking, shot: int, envelope: NDArray[np.floating[Any]] 
     if len(faces) < 2:
         only = "the only face of the shot" if faces else "no face in this shot: it passes through"
         return _choice(tracking, shot, faces[0] if faces else None, only)
-    motions = [_lip_motion(track, float(tracking.rate)) for track in faces]
-    least = max(_MIN_MOTION, _LISTENING * max(motions))
-    talking = [track for track, motion in zip(faces, motions, strict=True) if motion >= least]
+    talking = talking_faces(tracking, shot)
     if len(talking) == 1:
         return _choice(tracking, shot, talking[0], f"of {len(faces)} faces the one whose lips move")
     if talking and envelope is not None:
@@ -143,6 +141,14 @@ def _speaker(tracking: Tracking, shot: int, envelope: NDArray[np.floating[Any]] 
     which = "talk, and no sound tells them apart" if talking else "are there, and none of them talks"
     largest = max(among, key=lambda track: track.typical("mouth_px"))
     return _choice(tracking, shot, largest, f"the largest; {len(among)} faces {which}")
+
+
+def talking_faces(tracking: Tracking, shot: int) -> list[FaceTrack]:
+    """The faces of a shot whose lips move as they do in talking, and not far less than the liveliest ones there."""
+    faces = _candidates(tracking, shot)
+    motions = [_lip_motion(track, float(tracking.rate)) for track in faces]
+    least = max(_MIN_MOTION, _LISTENING * max(motions, default=0.0))
+    return [track for track, motion in zip(faces, motions, strict=True) if motion >= least]
 
 
 def _candidates(tracking: Tracking, shot: int) -> list[FaceTrack]:

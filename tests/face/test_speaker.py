@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import InputError, NoFaceFoundError, SettingsError, TimeRangeError
-from julnet_plugin.face.speaker import choose_track, describe, speech_envelope
+from julnet_plugin.face.speaker import choose_track, describe, speech_envelope, talking_faces
 from julnet_plugin.face.tracks import QUALITY, FaceTrack, Tracking
 from julnet_plugin.types import FrameRange
 
@@ -69,6 +69,14 @@ def test_sound_that_is_a_little_late_still_tells_who_speaks(lag: int) -> None:
 
 def test_without_sound_the_moving_mouth_is_taken() -> None:
     assert index_of(clip(face(0, 200, STILL, size=90), face(1, 700, SPEECH)), "auto") == 1
+
+
+def test_talking_faces_are_those_whose_lips_move_as_in_speech_and_not_those_that_listen() -> None:
+    both = clip(face(0, 200, CHATTER), face(1, 700, SPEECH), face(2, 900, STILL))
+    assert [track.index for track in talking_faces(both, 0)] == [0, 1]
+    assert [track.index for track in talking_faces(clip(face(0, 200, SPEECH)), 0)] == [0]
+    assert talking_faces(clip(face(0, 200, STILL)), 0) == []
+    assert talking_faces(clip(), 0) == []
 
 
 def test_when_nobody_speaks_the_largest_face_is_taken() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from scipy.signal import resample
 from skimage import data
 
 from julnet_plugin.errors import RedubCancelled
@@ -158,6 +159,39 @@ def test_a_library_that_fails_costs_its_footage_and_not_the_run(
     found = rows(prepare([good, cursed], tmp_path / "set", SETTINGS, manager))
     assert (found["cursed.mp4"].reason, found["ann_1.mp4"].verdict) == (g.CRASHED, g.KEPT)
     assert found["cursed.mp4"].detail == "IndexError: index 4 is out of bounds"
+
+
+@pytest.fixture(scope="module")
+def line() -> NDArray[np.float32]:
+    """The demo's line from its first word on, (n, 1) at 16 kHz."""
+    with as_file(files("julnet_plugin").joinpath("data", "demo_line.flac")) as path:
+        samples, rate = soundfile.read(path, dtype="float32")
+    return np.asarray(samples[rate // 4 :], np.float32)[:, None]
+
+
+def test_two_voices_at_once_are_named_unless_they_do_not_matter(
+    shoot: MakeMovie, tmp_path: Path, manager: Manager, line: NDArray[np.float32]
+) -> None:
+    length = 32_000
+    higher = np.asarray(resample(line, round(len(line) / 1.3)), np.float32)
+    movies = [
+        shoot("ann.mp4", sound=line[:length], frames=50),
+        shoot("both.mp4", sound=0.5 * line[:length] + 0.5 * higher[:length], frames=50),
+    ]
+    prepared = prepare(movies, tmp_path / "strict", SETTINGS, manager)
+    assert {f: row.reason for f, row in rows(prepared).items()} == {"ann.mp4": "", "both.mp4": g.TWO_VOICES}
+    assert "two voices, or music beside one, in " in rows(prepared)["both.mp4"].detail
+    lenient = replace(SETTINGS, cutting=CuttingSettings(gates=replace(GATES, alone=False)))
+    assert len(prepare(movies, tmp_path / "lenient", lenient, manager).kept) == 2
+
+
+def test_a_shot_in_which_two_faces_talk_is_named(
+    shoot: MakeMovie, tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("julnet_plugin.face.speaker.talking_faces", lambda tracking, shot: [*tracking.tracks] * 2)
+    with pytest.raises(DatasetError, match="two voices 1"):
+        prepare([shoot("duo.mp4")], tmp_path / "set", SETTINGS, manager)
+    assert "2 faces of the shot talk" in (tmp_path / "set" / "table.tsv").read_text("utf-8")
 
 
 def test_footage_of_which_nothing_can_be_used_is_refused_with_the_reasons(
