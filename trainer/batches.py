@@ -58,7 +58,7 @@ class Crops:
     Args:
         clip: with pictures.
         frames: which of them.
-        size: (h, w), at most the stored size.
+        size: (h, w); larger than the stored size they are enlarged.
     """
 
     def __init__(self, clip: Clip, frames: NDArray[np.intp], size: tuple[int, int]) -> None:
@@ -253,7 +253,7 @@ def _in_row(times_s: NDArray[np.float64], count: int, rng: np.random.Generator) 
 def _pool(
     clip: Clip, heard: NDArray[np.float32], basis: LipBasis, size: tuple[int, int], s: DataSettings
 ) -> _Pool | None:
-    if not clip.jpeg or clip.header.crop_size < size:
+    if not clip.jpeg or (clip.header.crop_size < size and not s.enlarge):
         return None
     keep = np.flatnonzero(clip.mouth_px >= s.min_mouth_px)
     if len(keep) < MIN_FRAMES:
@@ -277,7 +277,8 @@ def _pool(
 def _resized(crop: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     if crop.shape[:2] == size:
         return crop
-    return np.asarray(cv2.resize(crop, (size[1], size[0]), interpolation=cv2.INTER_AREA), np.uint8)
+    how = cv2.INTER_AREA if crop.shape[0] > size[0] else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(crop, (size[1], size[0]), interpolation=how), np.uint8)
 
 
 def _jitter(pictures: NDArray[np.float32], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:

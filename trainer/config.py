@@ -71,6 +71,7 @@ class DataSettings:
     jitter: float = 0.1  #: strength of brightness, contrast and channel-gain changes, the same for a whole clip
     min_mouth_px: float = 60.0  #: frames with a smaller mouth are left out
     full_size: bool = False  #: train at the plate's crop size instead of the trunk's; only clips stored at it
+    enlarge: bool = False  #: clips stored smaller take part too, enlarged as small faces are in a take
     mouth: int = 0  #: side of the mouth square in the crops, such as 64, 128, 256; 0 = what the network is built for
     in_row: bool = False  #: the targets of one clip follow each other at 25 a second, as the clip stage needs them
     decoded_gb: float = 6.0  #: so many gigabytes of crops stay decoded in memory; others are decoded when drawn
@@ -136,6 +137,7 @@ class OptimSettings:
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     ema: float = 0.998  #: decay of the average that becomes the model
+    only: str = ""  #: the one part of the network that moves, such as uncertainty; empty = all of it
 
     def __post_init__(self) -> None:
         _within("optim.learning_rate", self.learning_rate, 0, 1)
@@ -151,6 +153,7 @@ class TrainSettings:
     """One run, or one stage of it."""
 
     architecture: str = "rt"
+    base: str = ""  #: weights to go on from, a shipped model's name or a file; empty = none, and lips are taught first
     minutes: float = 60.0  #: time budget; 0 = none. The learning rate falls over it
     accumulate: int = 1  #: batches that make one step; several processes share them
     compile: bool = False  #: let torch.compile fuse the network; pays on a GPU, after a minute of compiling

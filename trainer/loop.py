@@ -74,7 +74,7 @@ class Lesson(Protocol):
         """What learns beside the network, by name."""
 
     def to(self, device: torch.device, half: bool) -> None:
-        """Go to a device; render in bfloat16 if `half`."""
+        """Go to a device, ready to learn; render in bfloat16 if `half`."""
 
     def step(self, drawn: Sequence[Drawn], step: int, team: Team) -> dict[str, float]:
         """One step on this process's share of the step's batches.
@@ -215,7 +215,6 @@ class _Learner:
         self.device = team.device or choose_device(settings.device)
         torch.manual_seed(settings.seed)
         lesson.to(self.device, _half(settings, self.device))
-        lesson.net.train()
         self.ema = Ema(lesson.net, settings.optim.ema)
         self.course = Course()
         if self._path.exists():

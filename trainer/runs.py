@@ -5,13 +5,15 @@ The run folder keeps what each phase made, so that a run that was killed goes on
     recipe.json          everything that decides the run
     lips.safetensors     lip shapes, and the encoder that hears them
     codes.safetensors    lip shapes that each clip's sound stands for, heard by encoders that never met the speaker
+                         (neither is there where `train.base` gives weights to go on from: they hear for themselves)
     1-NAME/ 2-NAME/ …    one folder a stage: settings, log, state
     model.safetensors    the result
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +24,18 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from julnet_plugin.errors import SettingsError
+from julnet_plugin.errors import CheckpointError, SettingsError
 from julnet_plugin.matte.calibration import fit_calibration
-from julnet_plugin.model.checkpoint import save_checkpoint
+from julnet_plugin.model.checkpoint import find_model, load_checkpoint, save_checkpoint
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
+from julnet_plugin.model.strict import values_of
+from julnet_plugin.pipeline.hashing import file_hash
 from trainer.claim import claim_run
 from trainer.corpus import Corpus, read_corpus
 from trainer.dataset import Clip
 from trainer.distances import load_distance
-from trainer.lipshape import fit_lip_basis, out_of_fold_codes
+from trainer.lipshape import fit_lip_basis, heard_codes, out_of_fold_codes
 from trainer.recipe import Recipe
 from trainer.records import digest
 from trainer.stages import Codes, named, train_stages
@@ -87,16 +91,74 @@ def train_run(
     team = team or Team()
     torch.set_num_threads(recipe.train.threads)
     corpus = read_corpus(dataset)
-    network = new_network(recipe, corpus, manager)
+    start = starting_point(recipe, corpus, manager)
+    recipe, network = start.recipe, start.network
     with team.one_after_the_first():
         claim_run(run, recipe, corpus, resume or not team.leads)
-        basis, codes = _taught(run, network, recipe, corpus, progress)
+        basis, codes = _taught(run, start, corpus, progress)
     quiet = silent_features(manager, corpus.features)
     size, step = train_stages(network, corpus, basis, codes, recipe, run, quiet, progress, team)
     if team.leads:
-        done = _publish(run, network.cpu().eval(), recipe, corpus, size, step, progress)
+        done = _publish(run, start, corpus, size, step, progress)
     team.wait()
     return done if team.leads else Trained(model=run / MODEL, step=step, scores=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a run begins with."""
+
+    recipe: Recipe  #: with the architecture of the base, and the digest of its file
+    network: Generator
+    base: CheckpointInfo | None = None  #: header of the weights that it goes on from
+
+
+def starting_point(recipe: Recipe, corpus: Corpus, manager: Manager) -> Start:
+    """An untrained network, or the one that the recipe goes on from.
+
+    Raises:
+        CheckpointError: the base is not a generator's weights.
+        SettingsError: the recipe's `network` section does not fit the architecture; or the base hears other features
+            than the dataset holds, or is to be changed in shape.
+    """
+    if not recipe.train.base:
+        return Start(recipe=recipe, network=new_network(recipe, corpus, manager))
+    path = find_model(recipe.train.base)
+    info, network = load_checkpoint(path, manager.generator)
+    if not isinstance(network, Generator):
+        msg = f"{path} holds a {info.kind}, and a generator is needed; give a generator's weights"
+        raise CheckpointError(msg, path)
+    if info.audio_feature != corpus.features:
+        msg = (
+            f"{path} hears {info.audio_feature!r}, and the dataset was prepared with {corpus.features!r}; prepare anew"
+        )
+        raise SettingsError(msg, key="train.base")
+    if recipe.network:
+        network = grown(network, info.architecture, recipe.network, manager)
+    train = replace(recipe.train, architecture=info.architecture, base=f"{path.name} {file_hash(path)[:24]}")
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Start(recipe=replace(recipe, train=train), network=network, base=info)
+
+
+def grown(network: Generator, architecture: str, changes: Mapping[str, object], manager: Manager) -> Generator:
+    """A trained network in another configuration that only adds to what its layers see; it draws what it drew.
+
+    Raises:
+        SettingsError: the configuration is wrong, or weights would not fit.
+    """
+    larger = _built(architecture, {**values_of(network.config), **changes}, manager)
+    old, new = network.state_dict(), larger.state_dict()
+    for name, value in new.items():
+        had = old.get(name)
+        fits = had is not None and had.shape[:1] == value.shape[:1] and had.shape[2:] == value.shape[2:]
+        if had is None or not fits or had.numel() > value.numel():
+            msg = f"network.{next(iter(changes))} cannot be set on top of trained weights: {name} would not fit"
+            raise SettingsError(msg, key="network")
+        if had.shape != value.shape:
+            value.zero_()[:, : had.shape[1]].copy_(had)
+        else:
+            value.copy_(had)
+    return larger
 
 
 def new_network(recipe: Recipe, corpus: Corpus, manager: Manager) -> Generator:
@@ -108,13 +170,18 @@ def new_network(recipe: Recipe, corpus: Corpus, manager: Manager) -> Generator:
     extractor = manager.audio_features(corpus.features)
     config = {"audio_size": extractor.size, **recipe.network}
     torch.manual_seed(recipe.train.seed)
+    network = _built(recipe.train.architecture, config, manager)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _built(architecture: str, config: Mapping[str, object], manager: Manager) -> Generator:
     try:
-        network = manager.generator(recipe.train.architecture).build(config)
+        network = manager.generator(architecture).build(config)
     except ValueError as exc:
-        msg = f"the recipe's network section does not fit {recipe.train.architecture!r}: {exc}"
+        msg = f"the recipe's network section does not fit {architecture!r}: {exc}"
         raise SettingsError(msg, key="network") from exc
     assert isinstance(network, Generator)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network
 
 
 def silent_features(manager: Manager, features: str) -> NDArray[np.float32]:
@@ -141,14 +208,15 @@ def describe_weights(
     )
 
 
-def _taught(
-    run: Path, network: Generator, recipe: Recipe, corpus: Corpus, progress: ProgressFn | None
-) -> tuple[LipBasis, Codes]:
+def _taught(run: Path, start: Start, corpus: Corpus, progress: ProgressFn | None) -> tuple[LipBasis, Codes]:
     """Lip shapes and what is heard of them; the network gets its audio branch. Kept from an earlier run where there."""
-    settings = recipe.lips
+    network, recipe, settings = start.network, start.recipe, start.recipe.lips
     if not isinstance(network, LipPainter):
         basis = fit_lip_basis(corpus.clips, settings.codes)
         return basis, [np.zeros((len(clip), settings.codes), np.float32) for clip in corpus.clips]
+    if start.base is not None:
+        teacher = LipTeacher.of_network(copy.deepcopy(network), corpus.features)
+        return teacher.basis, [heard_codes(teacher.encoder, clip) for clip in corpus.clips]
     key = digest([corpus.key, recipe.to_json()["lips"]])
     teacher = LipTeacher.load(run / "lips.safetensors", key, settings)
     if teacher is None:
@@ -178,15 +246,10 @@ def _read_codes(path: Path, clips: Sequence[Clip], key: str) -> Codes | None:
 
 
 def _publish(
-    run: Path,
-    network: Generator,
-    recipe: Recipe,
-    corpus: Corpus,
-    size: tuple[int, int],
-    step: int,
-    progress: ProgressFn | None,
+    run: Path, start: Start, corpus: Corpus, size: tuple[int, int], step: int, progress: ProgressFn | None
 ) -> Trained:
     """Score the result on held-out speakers and write the model."""
+    network, recipe, base = start.network.cpu().eval(), start.recipe, start.base
     if progress is not None:
         progress("scoring", 0, 1)
     scores = score_network(network, corpus.held_out, load_distance(), size) if corpus.held_out else None
@@ -195,10 +258,10 @@ def _publish(
         recipe.train.architecture,
         corpus.features,
         scores,
-        name=recipe.name,
-        licence=recipe.licence,
-        step=step,
-        data=corpus.describe(),
+        name=recipe.name if base is None else base.name,
+        licence=recipe.licence if base is None else base.licence,
+        step=step if base is None else base.step + step,
+        data=corpus.describe() if base is None else f"{base.data}; then {corpus.describe()}",
     )
     save_checkpoint(network, info, run / MODEL)
     if progress is not None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from julnet_plugin.face.crop import mouth_square
+from julnet_plugin.errors import SettingsError
 from julnet_plugin.model.generator import Generator, GeneratorOutput
 from julnet_plugin.model.syncnet import SyncNet
 from trainer.batches import Batch
@@ -87,17 +88,27 @@ class Adversary:
         return pictures.reshape(-1, self._frames, *pictures.shape[1:]) if name == "clip" else pictures
 
 
-def trained_parameters(net: Generator) -> list[nn.Parameter]:
-    """What the generator's optimiser moves: all, but for an audio branch that speaks in lip shapes."""
+def trained_parameters(net: Generator, only: str = "") -> list[nn.Parameter]:
+    """What the generator's optimiser moves: all, but for an audio branch that speaks in lip shapes; or one part.
+
+    Raises:
+        SettingsError: the network has no such part.
+    """
+    if only:
+        part = dict(net.named_children()).get(only)
+        found = [] if part is None else list(part.parameters())
+        if not found:
+            parts = ", ".join(name for name, child in net.named_children() if any(True for _ in child.parameters()))
+            msg = f"optim.only is {only!r}, and the network has no such part; it has {parts}"
+            raise SettingsError(msg, key="optim.only")
+        return found
     kept = "audio_encoder." if isinstance(net, LipPainter) else ""
     return [p for name, p in net.named_parameters() if not (kept and name.startswith(kept))]
 
 
-def generator_optimiser(net: Generator, settings: OptimSettings) -> torch.optim.Optimizer:
+def generator_optimiser(parameters: Sequence[nn.Parameter], settings: OptimSettings) -> torch.optim.Optimizer:
     """AdamW over what is trained."""
-    return torch.optim.AdamW(
-        trained_parameters(net), settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99)
-    )
+    return torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.99))
 
 
 def render(net: Generator, batch: Batch) -> GeneratorOutput:
@@ -201,7 +212,11 @@ class GeneratorLesson:
     ) -> None:
         self.net, self._network, self._settings = net, network, settings
         self._syncnet = None if syncnet is None else syncnet.eval().requires_grad_(False)
-        self.optimiser = generator_optimiser(net, settings.optim)
+        self._trained = trained_parameters(net, settings.optim.only)
+        self.optimiser = generator_optimiser(self._trained, settings.optim)
+        net.requires_grad_(not settings.optim.only)
+        for parameter in self._trained:
+            parameter.requires_grad_(True)
         loss = settings.loss
         self._adversary: Adversary | None = None
         self.companions: Companions = {}
@@ -216,7 +231,9 @@ class GeneratorLesson:
     def to(self, device: torch.device, half: bool) -> None:
         """See `Lesson`."""
         self._half = half
-        self.net.to(device)
+        self.net.to(device).train(not self._settings.optim.only)
+        if self._settings.optim.only:  # what is left alone draws as it does in a take
+            getattr(self.net, self._settings.optim.only).train()
         if self._network is not None:
             self._network = to_device(self._network, device)
         for module in (self._syncnet, None if self._adversary is None else self._adversary.net):
@@ -237,7 +254,7 @@ class GeneratorLesson:
             summed = {name: value.detach() * share + summed.get(name, 0) for name, value in terms.items()}
         values = finite_mean(summed, team, step)
         team.average_buffers(self.net)
-        stepped = descend(trained_parameters(self.net), self.optimiser, team, settings.optim.clip_norm)
+        stepped = descend(self._trained, self.optimiser, team, settings.optim.clip_norm)
         if adversary is not None:
             judges = list(adversary.net.parameters())
             team.sum_gradients(judges)
@@ -267,6 +284,10 @@ class GeneratorLesson:
         if self._syncnet is not None and loss.sync > 0:
             terms["sync"] = lip_sync_loss(sync_scores(self._syncnet, output.image, batch))
         total = total_loss(terms, loss)
+        if not total.requires_grad:
+            only = self._settings.optim.only
+            msg = f"no loss reaches {only}, which alone is to learn; weigh one that does, such as loss.nll"
+            raise SettingsError(msg, key="optim.only")
         if bool(torch.isfinite(total)):  # else nothing may be added: `finite_mean` ends the run
             (total * share).backward()  # type: ignore[no-untyped-call]
         self._last = (batch, GeneratorOutput(*(x.detach() for x in output)))

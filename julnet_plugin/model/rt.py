@@ -34,6 +34,7 @@ _REACH_PX = 40.0  #: farthest that lips move up or down, in trunk pixels
 _HALVINGS = 8
 SHAPE_SIZE = 144  #: 48 points, x y z
 _REST_REACH = 0.25  #: lip shapes about this near to the one heard in silence count as silence
+_FINE = 0.5 / 255  #: detail that counts as some
 _TINY = 1e-6  #: under a root, so that its slope stays finite
 GRID = 4  #: pixels of that crop in one cell of the trunk's grid
 
@@ -49,6 +50,7 @@ class RtConfig:
     n_refs: int = 5
     flow_px: float = 24.0  #: farthest a reference pixel may travel, in half-size crop pixels
     crop_size: tuple[int, int] = (416, 320)
+    texture: bool = False  #: the uncertainty head is told how finely textured the drawn picture is
 
 
 class ResBlock(nn.Module):
@@ -108,7 +110,7 @@ class RtGenerator(Generator):
         self.look_full = nn.Conv2d(3 * N + 6, fine, 3, padding=1)
         self.paint = nn.Conv2d(fine, 3, 3, padding=1)
         self.motion = nn.Conv2d(fine, 2 * N + N + 1, 3, padding=1)
-        self.uncertainty = ContextUncertaintyHead(fine + 2 * N + 14, config.codes + N)
+        self.uncertainty = ContextUncertaintyHead(fine + 2 * N + 14 + config.texture, config.codes + N)
         self.lip_components: Tensor
         self.lip_spread: Tensor
         self.lip_flow: Tensor
@@ -265,6 +267,8 @@ class RtGenerator(Generator):
             image = torch.addcmul(image, full_weight[:, n : n + 1], taken)
         source, inside = masked_source[..., *square.slices], mask[..., *square.slices]
         known = _known(torch.cat([fine, weight, view], dim=1), _reduced(torch.cat([image, inside], dim=1), 2 * k), N)
+        if self.config.texture:
+            known = torch.cat([known, _texture(image, 2 * k)], dim=1)
         error, log_sigma = (_smoothed(x) for x in self.uncertainty(known, frame))
         laid = source * (1 - inside) + image * inside
         return GeneratorOutput(
@@ -300,6 +304,21 @@ def _known(painted: Tensor, result: Tensor, n_refs: int) -> Tensor:
     steps = torch.linspace(-1, 1, int(image.shape[-1]), dtype=image.dtype, device=image.device)
     place = torch.stack(torch.meshgrid(steps, steps, indexing="xy")) + torch.zeros_like(image[:, :2])
     return torch.cat([fine, weight, own, result, source, doubts, motion, place], dim=1)
+
+
+def _texture(image: Tensor, k: int) -> Tensor:
+    """How much detail the picture has that the head, which sees every k-th pixel, cannot see.
+
+    Stubble, pores and grain fall on another place in every frame: where there is more of them there is more error. The
+    logarithm, because σ is told as one.
+
+    Shape:
+        image: (B, 3, k * h, k * w).
+        returns: (B, 1, h, w), 0 without any detail, about 1 on a sharp beard.
+    """
+    grey = image.mean(dim=1, keepdim=True)
+    fine = F.avg_pool2d((grey - _enlarged(F.avg_pool2d(grey, k), k)).abs(), k)
+    return torch.log1p(fine / _FINE) / 2
 
 
 def _to_trunk(x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from julnet_plugin.model.generator import MouthSquare, mouth_square
 from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.lips import MIRROR, SHAPE_POINTS, LipBasis, closed_shape, inner_gap
 from julnet_plugin.model.onnx_engine import export_onnx
-from julnet_plugin.model.rt import FLOW_GRID, RtConfig, RtGenerator, _before, _pixel_grid, _sample
+from julnet_plugin.model.rt import FLOW_GRID, RtConfig, RtGenerator, _before, _pixel_grid, _sample, _texture
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +147,20 @@ def test_where_silence_is_heard_the_mouth_is_closed_and_speech_is_heard_as_befor
     assert net.state_dict().keys() == network.state_dict().keys(), "weights files stay as they are"
 
 
+def test_texture_is_the_detail_that_a_coarse_grid_loses_not_slopes_or_edges_it_can_see() -> None:
+    ramp = torch.linspace(0, 1, 64).expand(1, 3, 64, 64)
+    rough = ramp + 0.02 * torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    inner = (..., slice(1, -1), slice(1, -1))
+    assert _texture(torch.full((1, 3, 64, 64), 0.4), 4).max() < 0.01
+    assert _texture(ramp, 4)[inner].max() < 0.02
+    assert 0.3 < _texture(rough, 4)[inner].mean() < 2
+
+
 def test_onnx_runtime_paints_what_torch_paints(network: RtGenerator, tmp_path: Path) -> None:
-    small = RtGenerator(RtConfig(width=16, fine_width=8, audio_size=6, codes=3, n_refs=2, crop_size=(208, 160)))
-    small.load_state_dict(network.state_dict())
+    small = RtGenerator(replace(network.config, crop_size=(208, 160), texture=True))
+    known = {name: value for name, value in network.state_dict().items() if not name.startswith("uncertainty.")}
+    small.load_state_dict(known, strict=False)
+    torch.nn.init.normal_(small.uncertainty.out.weight, std=0.1)
     info = CheckpointInfo.of(small, architecture="rt", audio_feature="phone-42")
     source, mask, audio, refs, lips = (x.numpy() for x in scene())
     export_onnx(small, info, tmp_path / "rt.onnx")

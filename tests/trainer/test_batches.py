@@ -54,6 +54,16 @@ def test_crops_that_stay_encoded_give_the_same_batches(clips: list[Clip], basis:
         assert equal(decoded.draw(5), encoded.draw(5))
 
 
+def test_clips_stored_smaller_take_part_where_they_may_be_enlarged(clips: list[Clip], basis: LipBasis) -> None:
+    heard = [np.zeros((len(clip), 3), np.float32) for clip in clips]
+    with pytest.raises(DatasetError):
+        Batches(clips, heard, basis, (416, 320), 3, SETTINGS)
+    large = Batches(clips, heard, basis, (416, 320), 3, replace(SETTINGS, enlarge=True, jitter=0.0)).draw(0)
+    small = Batches(clips, heard, basis, SIZE, 3, replace(SETTINGS, jitter=0.0)).draw(0)
+    assert large.target.shape == (4, 3, 416, 320)
+    assert (torch.nn.functional.avg_pool2d(large.target, 2) - small.target).abs().mean() < 0.01
+
+
 def test_targets_of_a_clip_share_its_references(clips: list[Clip], basis: LipBasis) -> None:
     batch = batches(clips, basis).draw(0)
     assert batch.target.shape == (4, 3, *SIZE)

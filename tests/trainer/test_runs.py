@@ -8,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from julnet_plugin.errors import InputError, ModelError, RedubCancelled, SettingsError
 from julnet_plugin.manager import Manager, make_manager
 from julnet_plugin.model.checkpoint import load_checkpoint, save_checkpoint
 from julnet_plugin.model.info import CheckpointInfo
+from julnet_plugin.model.rt import RtConfig, RtGenerator
 from julnet_plugin.model.wav2lip import Wav2LipConfig, Wav2LipGenerator
 from trainer import export as export_room
 from trainer import runs
 from trainer.dataset import Clip, DatasetError, clip_paths, read_clip, rewrite_header, write_clip
 from trainer.export import export_model
 from trainer.recipe import load_recipe
-from trainer.runs import train_run
+from trainer.runs import grown, train_run
 from trainer.teacher import LipTeacher
 
 pytestmark = pytest.mark.usefixtures("no_weights")
@@ -68,6 +70,7 @@ def test_a_dataset_becomes_a_model_that_says_what_it_is(dataset: Path, tmp_path:
         "hearing unknown speakers",
         "training: shapes",
         "training: heard",
+        "training: doubt",
         "scoring",
     ]  # no clip is large enough for the stage at full size, which is left out
 
@@ -106,6 +109,85 @@ def test_a_folder_with_a_run_is_only_touched_to_resume_the_same_run(
     rewrite_header(first, replace(read_clip(first).header, offset_s=0.04))
     with pytest.raises(DatasetError, match="dataset changed"):
         train_run(mine, tmp_path / "run", load_recipe("rt", TINY), manager, resume=True)
+
+
+HEAD = [text for text in TINY if not text.startswith(("network.", "lips."))] + ["data.min_mouth_px=10"]
+
+
+def test_an_uncertainty_head_learns_alone_on_top_of_a_models_weights(
+    dataset: Path, tmp_path: Path, manager: Manager
+) -> None:
+    base = train_run(dataset, tmp_path / "base", load_recipe("rt", TINY), manager).model
+    recipe = load_recipe("uncertainty", [*HEAD, f"train.base={str(base)!r}"])
+    trained = train_run(dataset, tmp_path / "head", recipe, manager)
+    (before, old), (after, new) = (load_checkpoint(path, manager.generator) for path in (base, trained.model))
+    moved = {name for name, value in old.state_dict().items() if not torch.equal(value, new.state_dict()[name])}
+    assert moved
+    assert all(name.startswith("uncertainty.") for name in moved)
+    assert (after.name, after.architecture, after.step) == (before.name, before.architecture, before.step + 4)
+    assert (after.config, after.data) == (before.config, f"{before.data}; then {before.data}")
+    assert after.calibration != before.calibration
+    assert not (tmp_path / "head" / "lips.safetensors").exists()
+
+
+def test_a_run_on_top_of_weights_is_resumed_only_on_top_of_the_same(
+    dataset: Path, tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bases = [
+        train_run(dataset, tmp_path / name, load_recipe("rt", [*TINY, f"train.seed={seed}"]), manager).model
+        for seed, name in enumerate("ab")
+    ]
+    shutil.copy(bases[0], tmp_path / "base.safetensors")
+    recipe = load_recipe("uncertainty", [*HEAD, f"train.base={str(tmp_path / 'base.safetensors')!r}"])
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage.startswith("training") and done > 0:
+            raise RedubCancelled
+
+    with pytest.raises(RedubCancelled):
+        train_run(dataset, tmp_path / "head", recipe, manager, progress=stop)
+    resumed = train_run(dataset, tmp_path / "head", recipe, manager, resume=True)
+    unbroken = train_run(dataset, tmp_path / "unbroken", recipe, manager)
+    (info, network), (other_info, other) = (load_checkpoint(r.model, manager.generator) for r in (unbroken, resumed))
+    assert info == other_info
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in network.state_dict().items())
+    shutil.copy(bases[1], tmp_path / "base.safetensors")
+    with pytest.raises(SettingsError, match=r"another train\.base"):
+        train_run(dataset, tmp_path / "head", recipe, manager, resume=True)
+
+
+def test_a_base_that_cannot_be_gone_on_from_is_refused(dataset: Path, tmp_path: Path, manager: Manager) -> None:
+    torch.manual_seed(0)
+    network = Wav2LipGenerator(Wav2LipConfig(width=4, audio_channels=8, crop_size=(64, 48)))
+    info = CheckpointInfo.of(network, architecture="wav2lip", audio_feature="log-mel")
+    save_checkpoint(network, info, tmp_path / "w.safetensors")
+    with pytest.raises(SettingsError, match="hears 'log-mel', and the dataset was prepared with 'phone-42'"):
+        train_run(
+            dataset,
+            tmp_path / "a",
+            load_recipe("uncertainty", [f"train.base={str(tmp_path / 'w.safetensors')!r}"]),
+            manager,
+        )
+    for wrong in ("width=8", "codes=12"):
+        with pytest.raises(
+            SettingsError, match=r"network\.\w+ cannot be set on top of trained weights: .* would not fit"
+        ):
+            train_run(dataset, tmp_path / "b", load_recipe("uncertainty", [f"network.{wrong}"]), manager)
+
+
+def test_a_head_that_sees_more_says_what_it_said_until_it_learns(manager: Manager) -> None:
+    torch.manual_seed(0)
+    network = RtGenerator(RtConfig(width=8, fine_width=8, n_refs=2, codes=3)).eval()
+    nn.init.normal_(network.uncertainty.out.weight)
+    larger = grown(network, "rt", {"texture": True}, manager).eval()
+    assert isinstance(larger, RtGenerator)
+    assert larger.config.texture
+    source, mask, lips = torch.rand(1, 3, 416, 320), torch.ones(1, 1, 416, 320), torch.zeros(1, 3)
+    refs = torch.rand(1, 2, 3, 416, 320)
+    with torch.inference_mode():
+        was, now = (n.render(source, mask, lips, n.encode_references(refs)) for n in (network, larger))
+    assert torch.equal(was.image, now.image)
+    assert torch.allclose(was.log_sigma, now.log_sigma, atol=1e-5)
 
 
 def test_too_little_footage_or_none_is_refused_with_what_is_missing(

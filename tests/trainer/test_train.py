@@ -134,6 +134,36 @@ def test_what_has_been_taught_on_landmarks_is_left_alone(clips: list[Clip], batc
     assert not any(name.startswith("audio_encoder.") for name in moved)
 
 
+def test_one_part_learns_alone_and_the_rest_draws_as_in_a_take(batches: Batches) -> None:
+    settings = replace(SETTINGS, loss=LossSettings(perceptual=0, pixel=0), optim=OptimSettings(only="uncertainty"))
+    net = network()
+    before = {name: value.clone() for name, value in net.named_parameters()}
+    lesson = GeneratorLesson(net, None, settings)
+    lesson.to(torch.device("cpu"), False)
+    assert (net.training, net.uncertainty.training) == (False, True)
+    lesson.step([Drawn(batches.draw(0), 1)], 0, Team())
+    moved = {name for name, value in net.named_parameters() if not torch.equal(value, before[name])}
+    assert moved
+    assert all(name.startswith("uncertainty.") for name in moved)
+    GeneratorLesson(net, None, SETTINGS).to(torch.device("cpu"), False)
+    assert net.training
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+def test_a_part_that_does_not_exist_or_that_no_loss_reaches_is_refused(batches: Batches) -> None:
+    with pytest.raises(
+        SettingsError, match=r"optim\.only is 'doubt', and the network has no such part; it has .*uncert"
+    ):
+        GeneratorLesson(network(), None, replace(SETTINGS, optim=OptimSettings(only="doubt")))
+    blind = replace(
+        SETTINGS,
+        loss=LossSettings(perceptual=0, nll=0, matching=0, error_head=0),
+        optim=OptimSettings(only="uncertainty"),
+    )
+    with pytest.raises(SettingsError, match="no loss reaches uncertainty"):
+        GeneratorLesson(network(), None, blind).step([Drawn(batches.draw(0), 1)], 0, Team())
+
+
 def test_a_network_that_is_told_no_lip_shapes_learns_from_sound(batches: Batches) -> None:
     net = Wav2LipGenerator(Wav2LipConfig(width=4, audio_channels=8, n_refs=2))
     terms = GeneratorLesson(net.train(), None, SETTINGS).step([Drawn(batches.draw(0), 1)], 0, Team())

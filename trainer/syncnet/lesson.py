@@ -57,7 +57,7 @@ class SyncLesson:
 
     def to(self, device: torch.device, half: bool) -> None:
         """See `Lesson`."""
-        self.net.to(device)
+        self.net.to(device).train()
         self._heads.to(device)
         self._importance, self._half = self._importance.to(device), half
 

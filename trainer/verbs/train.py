@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,13 @@ class Train:
         parser.add_argument("dataset", type=Path, metavar="DATASET", help="folder that `julnet prepare` wrote")
         parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run")
         parser.add_argument(
-            "--recipe", default="rt", metavar="NAME|FILE", help="rt, paper, wav2lip, syncnet, or a TOML file"
+            "--recipe",
+            default="rt",
+            metavar="NAME|FILE",
+            help="rt, paper, wav2lip, uncertainty, syncnet, or a TOML file",
+        )
+        parser.add_argument(
+            "--from", dest="base", metavar="NAME|FILE", help="weights to go on from, such as rt or a weights file"
         )
         parser.add_argument("--resume", action="store_true", help="continue a run that was stopped or killed")
         add_training_options(parser)
@@ -38,7 +45,7 @@ class Train:
         from trainer.recipe import load_recipe
         from trainer.team import joined_team
 
-        recipe = load_recipe(args.recipe, overrides_from(args))
+        recipe = load_recipe(args.recipe, [*_base_from(args), *overrides_from(args)])
         learnt = _train_syncnet if recipe.train.architecture == "syncnet" else _train_generator
         with joined_team(recipe.train.device) as team:
             try:
@@ -76,6 +83,10 @@ def _train_syncnet(args: argparse.Namespace, recipe: Recipe, team: Team) -> tupl
         on = f"on held-out speakers\n{done.accuracy.text()}"
     values = {"model": str(done.model), "steps": done.step, "scores": done.scores()}
     return values, f"{done.step} steps\n{on}\nmodel  {done.model}"
+
+
+def _base_from(args: argparse.Namespace) -> list[str]:
+    return [] if args.base is None else [f"train.base={json.dumps(args.base)}"]
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
