@@ -1,10 +1,10 @@
 """A new user's way through the editor, in a real window with real key and mouse events, with a picture of every step.
 
-    xvfb-run -s "-screen 0 1600x1000x24" python benchmarks/editor_journey.py FOLDER [--frames 50]
+    xvfb-run -s "-screen 0 1600x1000x24" python benchmarks/editor_journey.py FOLDER [--frames 50] [--docs docs/images]
 
 Imports the demo shot and its line, cuts, re-dubs with the shipped model, walks the worst stretches, paints, compares,
 undoes everything and does it again, saves, edits on, is killed (SIGKILL), opens again with nothing lost, exports, and
-checks the movie. Pictures and `journey.json` go to FOLDER.
+checks the movie with ffprobe. Pictures and `journey.json` go to FOLDER, smaller ones for the docs where `--docs` says.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def until(done: Callable[[], Any], limit_s: float = 300) -> None:
 class Journey:
     """One window and what is done in it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, docs: Path | None) -> None:
         from PySide6.QtCore import QSettings
         from PySide6.QtTest import QTest
         from PySide6.QtWidgets import QApplication
@@ -49,7 +49,7 @@ class Journey:
 
         playback.make_output = lambda: None
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder / "settings"))
-        self.folder = folder
+        self.folder, self.docs = folder, docs
         self.application = QApplication.instance() or QApplication([])
         theme.apply(self.application)  # type: ignore[arg-type]
         self.window = Window(WorkerClient())
@@ -66,7 +66,13 @@ class Journey:
 
         QTest.qWait(400)
         self.steps.append(name)
-        self.window.grab().save(str(self.folder / f"{len(self.steps):02d}_{name}.png"))
+        picture = self.window.grab()
+        picture.save(str(self.folder / f"{len(self.steps):02d}_{name}.png"))
+        if self.docs is not None:
+            from PySide6.QtCore import Qt
+
+            small = picture.scaledToWidth(1100, Qt.TransformationMode.SmoothTransformation)
+            small.save(str(self.docs / f"journey_{name}.jpg"), quality=82)  # type: ignore[call-overload]
         print(f"{len(self.steps):02d} {name}: {self.window.statusBar().currentMessage()}", flush=True)
 
     def key(self, text: str) -> None:
@@ -84,6 +90,50 @@ class Journey:
 
         QTest.mouseClick(widget, Qt.MouseButton.LeftButton, pos=widget.rect().center())
 
+    def drop(self, paths: list[Path], widget: Any) -> None:
+        """Let files go over a widget, as from a file manager."""
+        from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+        from PySide6.QtGui import QDragEnterEvent, QDropEvent
+
+        data = QMimeData()
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        place = QPointF(widget.rect().center())
+        buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        copy = Qt.DropAction.CopyAction
+        self.application.sendEvent(widget, QDragEnterEvent(place.toPoint(), copy, data, buttons, keys))
+        self.application.sendEvent(widget, QDropEvent(place, copy, data, buttons, keys))
+
+    def choose(self, name: str) -> None:
+        """Click a medium in the bin."""
+        from PySide6.QtCore import Qt
+        from PySide6.QtTest import QTest
+
+        from gui import bin as media_bin
+
+        table = media_bin.of(self.window).table
+        model = table.model()
+        rows = [model.index(row, 0) for row in range(model.rowCount())]
+        index = next(index for index in rows if str(index.data()).startswith(name))
+        QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualRect(index).center())
+
+    def type_in_dialog(self, text: str) -> None:
+        """Type into the file dialog that comes up next, and press Return."""
+        from PySide6.QtCore import Qt, QTimer
+        from PySide6.QtTest import QTest
+        from PySide6.QtWidgets import QApplication, QLineEdit
+
+        def answer() -> None:
+            dialog = QApplication.activeModalWidget()
+            field = None if dialog is None else dialog.findChild(QLineEdit, "fileNameEdit")
+            if field is None:
+                QTimer.singleShot(50, answer)
+                return
+            field.clear()
+            QTest.keyClicks(field, text)
+            QTest.keyClick(field, Qt.Key.Key_Return)
+
+        QTimer.singleShot(50, answer)
+
     @property
     def clips(self) -> int:
         """Clips on the timeline."""
@@ -96,7 +146,9 @@ class Journey:
         plate, dub = make_demo(self.folder / "media", frames)
         window = self.window
         self.shot("first_page")
-        window.import_media([plate, dub])
+        from gui import bin as media_bin
+
+        self.drop([plate, dub], media_bin.of(window).table.viewport())
         until(lambda: len(window.project.value.media) == 2)
         self.shot("imported")
         self.cut(frames)
@@ -108,12 +160,13 @@ class Journey:
 
     def cut(self, frames: int) -> None:
         """Lay the shot down, cut its first frames off and close up, and put the line below it."""
-        from gui import bin as media_bin
+        from PySide6.QtCore import QPoint, Qt
+        from PySide6.QtTest import QTest
+
         from gui import timeline
 
-        window, panel = self.window, media_bin.of(self.window)
-        panel.search.setText("plate")
-        panel.table.selectAll()
+        window, view = self.window, timeline.of(self.window).view
+        self.choose("demo_plate")
         self.key("Shift+A")
         until(lambda: self.clips == 1)
         self.key("Home")
@@ -121,14 +174,15 @@ class Journey:
             self.key("Right")
         self.key("Ctrl+K")
         until(lambda: self.clips == 2)
-        self.key("Alt+[")
-        self.key("Home")
-        view = timeline.of(window).view
-        view.select(frozenset({window.project.value.timeline.track("v1").clips[0].id}))
+        top, height = view.rows()["v1"]
+        first = QPoint(round(view.x_of(3)), round(top + height / 2))
+        QTest.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=first)
         self.key("Shift+Delete")
         until(lambda: self.clips == 1)
-        panel.search.clear()
-        timeline.of(window).drop(["demo_line"], "a1", 0, inserted=False)
+        self.key("Home")
+        self.choose("demo_line")
+        self.key("Ctrl+.")
+        until(lambda: self.clips == 2)
         self.key("\\")
         self.key("Home")
         until(lambda: timeline.of(window).thumbnails.idle)
@@ -139,7 +193,11 @@ class Journey:
         """One press; the take comes to its clip."""
         window = self.window
         panel: Any = window.docks.raise_panel("redub")
-        panel.dub.setText(str(dub))
+        from PySide6.QtTest import QTest
+
+        panel.dub.setFocus()
+        QTest.keyClicks(panel.dub, str(dub))
+        window.viewer.setFocus()
         window.go_to(20)
         self.click(panel.start_button)
         until(lambda: panel.bar.isVisible() or window.session.take is not None)
@@ -166,11 +224,14 @@ class Journey:
         from PySide6.QtTest import QTest
 
         window, viewer = self.window, self.window.viewer
-        window.docks.raise_panel("matte")
+        if not window.docks.in_front("matte"):
+            self.key("Alt+5")
+        self.key("Z")
         QTest.qWait(300)
         self.key("P")
         rect = viewer.picture_rect()
         start = QPoint(round(rect.center().x() - 0.03 * rect.width()), round(rect.top() + 0.56 * rect.height()))
+        assert viewer.rect().contains(start)
         before = len(window.project.history.names)
         QTest.mousePress(viewer, Qt.MouseButton.LeftButton, pos=start)
         for step in range(1, 9):
@@ -180,7 +241,8 @@ class Journey:
         QTest.qWait(300)
         self.painted = len(window.project.history.names) > before
         self.shot("painted")
-        self.key("P")
+        self.key("Escape")
+        self.key("Shift+Z")
 
     def undo_all(self) -> None:
         """Back to the empty project and forth again."""
@@ -199,7 +261,9 @@ class Journey:
     def save(self) -> None:
         """Save, edit on without saving, and wait to be killed."""
         window = self.window
-        assert window.projects.save_to(self.folder / "scene.julnet")
+        self.type_in_dialog(str(self.folder / "scene.julnet"))
+        self.key("Ctrl+S")
+        until(lambda: window.project.folder == self.folder / "scene.julnet")
         self.shot("saved")
         window.record.seek(10)
         self.key("M")
@@ -217,8 +281,6 @@ class Journey:
     def come_back(self) -> dict[str, Any]:
         """After the kill: open, compare, export, check."""
         from gui import export, timeline
-        from julnet_plugin.media.audio import audio_info
-        from julnet_plugin.media.probe import probe
 
         before = json.loads((self.folder / "before.json").read_text())
         self.steps = before["steps"]
@@ -236,15 +298,21 @@ class Journey:
         self.click(panel.start_button)
         until(lambda: "Done" in panel.said.text())
         self.shot("exported")
-        info = probe(self.folder / "scene.mp4")
-        assert info.frame_count == window.project.value.timeline.record_out
-        assert window.projects.save()
+        found = probed(self.folder / "scene.mp4")
+        picture = next(stream for stream in found["streams"] if stream["codec_type"] == "video")
+        assert int(picture["nb_frames"]) == window.project.value.timeline.record_out
+        self.key("Ctrl+S")
+        until(lambda: window.project.history.clean)
         window.close()
-        return {
-            "steps": self.steps, "painted": before["painted"], "frames": info.frame_count, "rate": str(info.rate),
-            "size": [info.width, info.height], "codec": info.codec, "timecode": info.start_timecode,
-            "sound": [found.codec for found in audio_info(self.folder / "scene.mp4")],
-        }  # fmt: skip
+        return {"steps": self.steps, "painted": before["painted"], "ffprobe": found}
+
+
+def probed(path: Path) -> dict[str, Any]:
+    """What ffprobe says of a movie."""
+    wanted = "codec_type,codec_name,width,height,r_frame_rate,nb_frames,color_space,sample_rate,channels"
+    command = ["ffprobe", "-v", "error", "-show_entries", f"stream={wanted}:format=duration", "-of", "json", str(path)]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return {"streams": found["streams"], "format": found["format"]}
 
 
 def main() -> None:
@@ -252,6 +320,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--frames", type=int, default=50, help="of the demo shot")
+    parser.add_argument("--docs", type=Path, help="where to put pictures for the docs")
     parser.add_argument("--until-kill", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.folder = options.folder.resolve()
@@ -259,11 +328,12 @@ def main() -> None:
     for variable in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         os.environ[variable] = str(options.folder / variable.lower())
     if options.until_kill:
-        Journey(options.folder).go(options.frames)
+        Journey(options.folder, options.docs).go(options.frames)
         print(KILL_ME, flush=True)
         time.sleep(600)
         return
     command = [sys.executable, __file__, str(options.folder), "--frames", str(options.frames), "--until-kill"]
+    command += [] if options.docs is None else ["--docs", str(options.docs)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         for line in child.stdout:
@@ -273,7 +343,7 @@ def main() -> None:
     if child.returncode != -signal.SIGKILL:
         sys.exit(f"the journey ended early with code {child.returncode}")
     print("killed")
-    facts = Journey(options.folder).come_back()
+    facts = Journey(options.folder, options.docs).come_back()
     (options.folder / "journey.json").write_text(json.dumps(facts, indent=1))
     print(json.dumps(facts, indent=1))
 

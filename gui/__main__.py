@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import sys
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
 NO_QT = "julnet-editor needs PySide6, which is not installed ({reason}); install julnet with its editor extra"
+NO_LIBRARY = (
+    "julnet-editor needs the library {name} to show windows, and it is not installed; install it "
+    "(Debian and Ubuntu: apt install libxcb-cursor0, Fedora: dnf install xcb-util-cursor)"
+)
 NO_SCREEN = "julnet-editor needs a screen: neither DISPLAY nor WAYLAND_DISPLAY names one; start it in a desktop"
+
+
+_CURSORS = "libxcb-cursor.so.0"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if not has_screen(os.environ, sys.platform):
         sys.stderr.write(NO_SCREEN + "\n")
+        return 2
+    if not has_cursors(os.environ, sys.platform):
+        sys.stderr.write(NO_LIBRARY.format(name=_CURSORS) + "\n")
         return 2
     from gui import theme
     from gui.window import Window
@@ -64,6 +75,18 @@ def has_screen(environment: Mapping[str, str], platform: str) -> bool:
     if not platform.startswith("linux"):
         return True
     return any(environment.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
+
+
+def has_cursors(environment: Mapping[str, str], platform: str, load: Callable[[str], object] = ctypes.CDLL) -> bool:
+    """Whether what Qt's X11 plugin needs besides its own files is there; without it Qt aborts the process."""
+    wanted = environment.get("QT_QPA_PLATFORM", "" if environment.get("WAYLAND_DISPLAY") else "xcb")
+    if not platform.startswith("linux") or not wanted.startswith("xcb"):
+        return True
+    try:
+        load(_CURSORS)
+    except OSError:
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:

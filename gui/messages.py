@@ -54,6 +54,7 @@ class Messages(QObject):
         self.button.setToolTip("What stands behind the sentence on the left")
         self.button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.button.clicked.connect(self.show_details)
+        self.button.setMaximumHeight(window.statusBar().sizeHint().height())  # it may not make the bar higher
         self.button.hide()
         window.statusBar().addPermanentWidget(self.button)
 

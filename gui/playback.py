@@ -1,11 +1,14 @@
 """Playing: sound is the master clock, the picture follows it; without a sound device the wall clock is.
 
-The picture is never waited for: a frame that is not decoded in time is dropped, counted, and the count is shown.
+The picture is never waited for: a frame that is not decoded in time is dropped, counted, and the count is shown. What
+takes a picture from the wish to the screen is measured, and pictures are wished for by so much ahead of the sound.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 _BUFFER_S = 0.12
 SPEEDS = (1, 2, 4, 8, 16)
+_LEAD_MOST_S = 0.4
+_LEAD_FROM = 3  #: pictures that have to be there before anything is said of how long they take
 _DUE_LEAST, _DROPPED_MOST = 12, 0.2  #: of so many frames or more that were due so many may be dropped
 
 
@@ -71,6 +76,8 @@ class Player(QObject):
         self._last_shown: int | None = None
         self._count_due = 0
         self._told_behind = False
+        self._asked: dict[int, float] = {}  # frames that are not on screen yet, and when they were wished for
+        self._took_s: deque[float] = deque(maxlen=7)
         self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
         window.renderer.shown.connect(self._count)
@@ -113,6 +120,7 @@ class Player(QObject):
         elif speed < 0 and at <= first and not self.looping:
             at = last
         self._silence()
+        self._took_s.clear()
         self.speed, self.dropped, self._due, self._last_shown = speed, 0, None, None
         self._count_due, self._told_behind = 0, False
         self._start_clock(at)
@@ -128,9 +136,12 @@ class Player(QObject):
     def stop(self) -> None:
         """Stand still."""
         if self.playing:
-            self.speed = 0
+            heard = self._frame_at(0.0)
             self._timer.stop()
+            self.speed = 0
             self._silence()
+            if self._due is not None and heard != self._due:
+                self._window.seek(min(max(heard, 0), self._window.length - 1))  # what is heard, not what is wished for
             self.changed.emit()
 
     def set_audition(self, parts: tuple[Part, ...] | None) -> None:
@@ -160,6 +171,7 @@ class Player(QObject):
         return marks.in_frame or 0, window.length - 1 if marks.out_frame is None else marks.out_frame
 
     def _start_clock(self, frame: int) -> None:
+        self._asked.clear()
         self._origin, self._began = frame, self._clock()
         self._sounding = False
         if self.speed != 1:
@@ -188,18 +200,29 @@ class Player(QObject):
             self._output.stop()
         self._sounding = False
 
+    def _lead_s(self) -> float:
+        """How long a picture takes to the screen: by so much it is wished for ahead of its sound."""
+        if len(self._took_s) < _LEAD_FROM or abs(self.speed) != 1:
+            return 0.0
+        return min(statistics.median(self._took_s), _LEAD_MOST_S)
+
+    def _frame_at(self, lead_s: float) -> int:
+        """The frame that is due so many seconds from now."""
+        moved = (self.position_s() + lead_s) * float(self._window.rate) * self.speed
+        return self._origin + int(moved + (1e-6 if moved >= 0 else -1e-6))
+
     def _tick(self) -> None:
         window = self._window
         if self._sounding and self._output is not None:
             self._output.feed()
-        moved = self.position_s() * float(window.rate) * self.speed
-        frame = self._origin + int(moved + (1e-6 if moved >= 0 else -1e-6))
         first, last = self._range()
-        if frame > last or frame < first:
+        if not first <= self._frame_at(0.0) <= last:
             self._at_end(first, last)
             return
+        frame = min(max(self._frame_at(self._lead_s()), first), last)
         if frame != self._due:
             self._due = frame
+            self._asked[frame] = self.position_s()
             window.seek(frame)
 
     def _at_end(self, first: int, last: int) -> None:
@@ -221,6 +244,10 @@ class Player(QObject):
         if not self.playing:
             return
         frame = session.position
+        asked_s = self._asked.get(frame)
+        if asked_s is not None:
+            self._took_s.append(max(self.position_s() - asked_s, 0.0))
+            self._asked = {other: at_s for other, at_s in self._asked.items() if at_s > asked_s}
         if self._last_shown is not None:
             step = abs(frame - self._last_shown)
             self._count_due += step

@@ -244,6 +244,7 @@ class Projects(QObject):
         if scratch is not None:
             import shutil
 
+            storage.unlock(scratch)
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _leave_folder(self) -> None:

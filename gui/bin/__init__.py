@@ -54,6 +54,14 @@ ACTIONS = (
         run=lambda w: of(w).append_selected(),
     ),
     ActionSpec(
+        name="place_media",
+        menu="&Clip",
+        title="Lay media at the playhead",
+        keys=("Ctrl+.",),
+        tip="Lay the selected media of the bin over the timeline at the playhead",
+        run=lambda w: of(w).place_selected(),
+    ),
+    ActionSpec(
         name="remove_media",
         menu="&Edit",
         title="Remove media from bin",

@@ -186,10 +186,16 @@ class BinPanel(QWidget):
 
     def append_selected(self) -> None:
         """Behind the last clip."""
+        self._place(self._window.project.value.timeline.record_out)
+
+    def place_selected(self) -> None:
+        """At the playhead of the timeline, over what is there."""
+        self._place(self._window.record.frame)
+
+    def _place(self, frame: int) -> None:
         from gui import timeline
 
-        end = self._window.project.value.timeline.record_out
-        timeline.of(self._window).drop(list(self.selected()), "", end, inserted=False)
+        timeline.of(self._window).drop(list(self.selected()), "", frame, inserted=False)
 
     def remove_selected(self) -> None:
         """Out of the bin."""
@@ -212,6 +218,7 @@ class BinPanel(QWidget):
         for name in (
             "open_in_source",
             "append_media",
+            "place_media",
             "insert_source",
             "",
             "relink_media",

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -34,6 +35,8 @@ from julnet_plugin.errors import JulnetError, RedubCancelled
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gui.export.takes import TakeFormat
     from gui.redub.queue import Render, RenderQueue
     from gui.window import Window
@@ -209,7 +212,7 @@ class ExportPanel(QWidget):
             return
         self._left, self._copied = len(takes), []
         self.take_button.setEnabled(False)
-        self._say_of_takes(f"Exporting {len(takes)} takes…")
+        self._say_of_takes(f"Exporting {_takes(len(takes))}…")
         for take in takes:
             self._window.background.run(
                 lambda take=take: to_deliver(take, form),
@@ -241,7 +244,7 @@ class ExportPanel(QWidget):
 
     def _take_exported(self, folder: Path) -> None:
         self._copied.append(folder)
-        self._one_less(f"Done: {len(self._copied)} takes in {folder.parent}")
+        self._one_less(f"Done: {_takes(len(self._copied))} in {folder.parent}")
 
     def _not_exported(self, sentence: str) -> None:
         self._window.say(sentence)
@@ -318,11 +321,7 @@ class ExportPanel(QWidget):
         self.path.setText(str(old.with_suffix(form.suffix)))
 
     def _arrange(self) -> None:
-        browse = QPushButton("…")
-        browse.setFixedWidth(34)
-        browse.setToolTip("Choose where to")
-        browse.setAccessibleName("Choose where to export")
-        browse.clicked.connect(self._browse)
+        browse = _browse_button("Choose where to export", self._browse)
         self.path.setAccessibleName("Movie")
         self.format.setAccessibleName("Format")
         self.bar.setAccessibleName("Progress of the export")
@@ -350,11 +349,7 @@ class ExportPanel(QWidget):
         column.addStretch()
 
     def _takes_form(self) -> QFormLayout:
-        choose = QPushButton("…")
-        choose.setFixedWidth(34)
-        choose.setToolTip("Choose the folder that takes go to")
-        choose.setAccessibleName("Choose the folder that takes go to")
-        choose.clicked.connect(self._browse_folder)
+        choose = _browse_button("Choose the folder that takes go to", self._browse_folder)
         self.take_format.setAccessibleName("What of the takes")
         self.take_format.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.take_format.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -365,6 +360,19 @@ class ExportPanel(QWidget):
         form.addRow("What", self.take_format)
         form.addRow("Folder", row(self.take_folder, choose))
         return form
+
+
+def _takes(count: int) -> str:
+    return "1 take" if count == 1 else f"{count} takes"
+
+
+def _browse_button(tip: str, run: Callable[[], object]) -> QToolButton:
+    button = named(QToolButton(), "small")
+    button.setText("…")
+    button.setToolTip(tip)
+    button.setAccessibleName(tip)
+    button.clicked.connect(lambda: run())
+    return button
 
 
 def text_of(kind: str, project: Project, folder: Path | None) -> str:

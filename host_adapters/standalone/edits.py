@@ -210,8 +210,8 @@ def _split(timeline: Timeline, clips: tuple[Clip, ...], at: int) -> list[Clip]:
         if clip.record_in < at < clip.record_out:
             cut = at - clip.record_out
             right = replace(clip, id=_fresh_id(timeline, clip.id), source=_range(clip, at - clip.record_in, 0))
-            right = replace(right, link=right_link(right))
-            result += [replace(clip, source=_range(clip, 0, cut)), replace(right, record_in=at)]
+            right = replace(right, record_in=at)
+            result += [replace(clip, source=_range(clip, 0, cut)), replace(right, link=_right_link(timeline, right))]
         else:
             result.append(clip)
     return result
@@ -232,15 +232,23 @@ def _cleared(
         if behind > 0:
             name = _fresh_id(timeline, clip.id, reserved | {placed.id}) if before > 0 else clip.id
             shortened = replace(clip, id=name, source=_range(clip, len(clip.source) - behind, 0))
-            if before > 0:
-                shortened = replace(shortened, link=right_link(shortened))
-            kept.append(replace(shortened, record_in=placed.record_out))
+            shortened = replace(shortened, record_in=placed.record_out)
+            kept.append(replace(shortened, link=_right_link(timeline, shortened)) if before > 0 else shortened)
     return kept
 
 
-def right_link(right: Clip) -> str | None:
-    """The link of what lies behind a cut: picture and sound cut at one frame get the same."""
-    return None if right.link is None else f"{right.link.partition('@')[0]}@{right.source.start}"
+def _right_link(timeline: Timeline, right: Clip) -> str | None:
+    """The link of what lies behind a cut: picture and sound cut at one frame get the same, and nobody else has it."""
+    if right.link is None:
+        return None
+    others = {
+        clip.link
+        for track in timeline.tracks
+        for clip in track.clips
+        if (clip.record_in, clip.sync) != (right.record_in, right.sync)
+    }
+    name = f"{right.link.partition('@')[0]}@{right.source.start}"
+    return name if name not in others else next(n for k in count(2) if (n := f"{name}.{k}") not in others)
 
 
 def _fresh_id(timeline: Timeline, name: str, reserved: frozenset[str] = frozenset()) -> str:

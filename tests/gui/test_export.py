@@ -238,7 +238,7 @@ def test_the_panel_exports_what_is_there_and_says_what_the_worker_could_not_deli
     with qtbot.waitSignal(panel.takes_exported, timeout=20_000) as told:
         panel.take_button.click()
     assert told.args == [[tmp_path / "out" / "take"]]
-    assert "Done: 1 takes" in panel.take_said.text()
+    assert "Done: 1 take " in panel.take_said.text()
     panel.take_format.setCurrentIndex(panel.take_format.findData("matte-exr"))
     with qtbot.waitSignal(panel.takes_exported, timeout=60_000) as told:
         panel.take_button.click()  # the real worker: this take has no data to derive a matte from

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gui.__main__ import forget_cv2_plugins, has_screen, main
+from gui.__main__ import forget_cv2_plugins, has_cursors, has_screen, main
 from gui.keytable import page
 
 ROOT = Path(__file__).parents[2]
@@ -68,3 +68,23 @@ def test_this_qt_does_not_give_references_away(qapp: object) -> None:
     for _ in range(1000):
         picture.fill(0)
     assert abs(sys.getrefcount(None) - before) < 100
+
+
+@pytest.mark.parametrize(
+    ("environment", "platform", "fine"),
+    [
+        ({"DISPLAY": ":0"}, "linux", False),
+        ({"DISPLAY": ":0", "QT_QPA_PLATFORM": "xcb"}, "linux", False),
+        ({"DISPLAY": ":0", "QT_QPA_PLATFORM": "offscreen"}, "linux", True),
+        ({"DISPLAY": ":0", "WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({}, "darwin", True),
+    ],
+)
+def test_the_library_without_which_qt_aborts_is_asked_for_first(
+    environment: dict[str, str], platform: str, fine: bool
+) -> None:
+    def missing(name: str) -> object:
+        raise OSError(name)
+
+    assert has_cursors(environment, platform, missing) is fine
+    assert has_cursors(environment, platform, lambda _: None)

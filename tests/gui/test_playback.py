@@ -157,6 +157,23 @@ def test_sound_leads_and_the_picture_is_within_a_frame_of_it(
     assert not cut.player.playing
 
 
+def test_pictures_that_take_long_are_wished_for_ahead_of_their_sound(cut: Window) -> None:
+    output, player = FakeOutput(), cut.player
+    player._output = output
+    cut.seek(0)
+    player.play(1)
+    for frame in range(1, 12):  # every picture is on screen 0.1 s after it was wished for
+        output.time_s = (frame + 0.5) / 25
+        player._tick()
+        output.time_s += 0.1
+        cut.renderer.shown.emit(cut.session, QImage(2, 2, QImage.Format.Format_RGB888))
+    heard = int(output.time_s * 25)
+    player._tick()
+    assert cut.record.frame in (heard + 2, heard + 3)
+    player.stop()
+    assert cut.record.frame == heard
+
+
 def test_without_a_sound_device_the_wall_clock_leads_and_the_end_stops(qtbot: QtBot, cut: Window) -> None:
     now = [100.0]
     cut.player._clock = lambda: now[0]

@@ -186,6 +186,18 @@ def test_a_razor_gives_both_halves_a_link_of_their_own() -> None:
     assert right not in (None, "la")
 
 
+def test_a_second_cut_at_the_same_frame_of_the_media_leaves_earlier_links_alone() -> None:
+    cut = scene.slip(scene.razor(CUT, 4), "a", 2)  # the first half shows the media's frames 12 to 15 now
+    before = links(cut)
+    again = scene.razor(cut, 2)  # at frame 14, as the first cut was
+    check(again)
+    assert {name: link for name, link in links(again).items() if name in before} == before
+    fresh = {name: link for name, link in links(again).items() if name not in before}
+    assert len(set(fresh.values())) == 1
+    assert len(fresh) == 2
+    assert not set(fresh.values()) & set(before.values())
+
+
 def test_deleting_the_picture_alone_sets_its_sound_free() -> None:
     after = scene.delete(CUT, ["b"], linked=False)
     assert links(after) == {"a": "la", "as": "la", "bs": None, "c": "lc", "cs": "lc"}
