@@ -248,6 +248,7 @@ class HostSession(abc.ABC):
     """
 
     name = ""  #: "resolve", "nuke" …
+    lays_patches = False  #: whether it can lay a take's EXR layers, which are a patch, over the plate
 
     @abc.abstractmethod
     def list_clips(self) -> list[ClipRef]:
@@ -408,12 +409,13 @@ def percent_pattern(pattern: str) -> str:
     return os.path.join(folder, f"{before}%0{digits}d{after}")
 
 
-def read_take(folder: str, picture: str = "") -> FinishedTake:
+def read_take(folder: str, picture: str = "", patches: bool = False) -> FinishedTake:
     """Read what a host needs from a take's `take.json`.
 
     Args:
         folder: the take folder, or its `take.json`.
         picture: kind of the delivery to place; empty = the first movie there is, else the first sequence.
+        patches: take EXR layers for a picture too, where there is nothing else; they hold a patch, not the whole frame.
 
     Raises:
         MediaMissing: there is no take, or it lacks that picture.
@@ -426,7 +428,8 @@ def read_take(folder: str, picture: str = "") -> FinishedTake:
             manifest = json.load(file)
         files, plate = manifest["files"], manifest["plate"]
         start, stop = plate["frame_range"]
-        kinds = [picture] if picture else ["prores", "prores4444", "h264", "png", "exr"]
+        whole = ["prores", "prores4444", "h264", "png"]
+        kinds = [picture] if picture else whole + (["exr"] if patches else [])
         kind = next((name for name in kinds if name in files), None)
         if kind is None:
             raise MediaMissing(

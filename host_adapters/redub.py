@@ -105,7 +105,7 @@ class Redub:
 
     def __init__(self, session: HostSession, client: WorkerClient, clip: ClipRef, wishes: Wishes) -> None:
         self._session, self._client = session, client
-        self.clip, self._wishes = clip, wishes
+        self.clip, self.title, self._wishes = clip, clip.name, wishes
         self._mailbox = Mailbox()
         self._job = 0
         self.take_dir = ""
@@ -151,7 +151,7 @@ class Redub:
     def _place(self) -> Status:
         """Put the take beside the clip; whatever the host says, the take on disk is not lost."""
         try:
-            take = read_take(self.take_dir)
+            take = read_take(self.take_dir, patches=self._session.lays_patches)
             ref = lay_take(self._session, self.clip, take)
         except HostProblem as exc:
             return Status("failed", f"{exc} (the take is finished and lies in {self.take_dir})", folder=self.take_dir)
@@ -205,7 +205,7 @@ def hand_back(session: HostSession, client: WorkerClient, clip: ClipRef) -> Hand
     matte = session.matte(take)
     if matte is None:
         raise HostRefused(f"the take {take.name} has no matte: place it again")
-    first = read_take(take.folder).frames.start.index
+    first = read_take(take.folder, patches=True).frames.start.index
     return HandBack(client, take.folder, session.read_matte(matte), first)
 
 

@@ -9,7 +9,11 @@ import os
 import sys
 from typing import Any
 
-USAGE = "headless.py SCRIPT READ DUB OUT [--deliver KIND] [--model NAME] [--device DEVICE] [--takes FOLDER]"
+OPTIONS = {
+    "deliver": "KIND", "model": "NAME", "device": "DEVICE", "takes": "FOLDER", "face": "FACE", "offset": "SECONDS",
+    "range": "FIRST-LAST", "handles": "FRAMES", "colour-space": "NAME",
+}  # fmt: skip
+USAGE = "headless.py SCRIPT READ DUB OUT " + " ".join(f"[--{name} {value}]" for name, value in OPTIONS.items())
 
 
 def main(arguments: list[str], nuke: Any, client: Any = None) -> int:
@@ -22,26 +26,37 @@ def main(arguments: list[str], nuke: Any, client: Any = None) -> int:
     """
     from host_adapters.base import HostProblem
     from host_adapters.client_config import ConfigProblem
-    from host_adapters.nuke.nodes import wait, worker
+    from host_adapters.nuke.nodes import fitting, wait, worker
     from host_adapters.nuke.session import NukeSession
     from host_adapters.redub import Redub, Wishes
 
     plain, options = _split(arguments)
-    if len(plain) != 4 or set(options) - {"deliver", "model", "device", "takes"}:
+    if len(plain) != 4 or set(options) - set(OPTIONS):
         sys.stderr.write(f"usage: nuke -t {USAGE}\n")
         return 2
     script, read, dub, out = plain
-    wishes = Wishes(
-        dub=os.path.abspath(dub),
-        deliver=tuple(options.get("deliver", "prores").split(",")),
-        model=options.get("model", "rt"),
-        device=options.get("device", "auto"),
-        takes_folder=options.get("takes", ""),
-    )
+    try:
+        wishes = Wishes(
+            dub=os.path.abspath(dub),
+            deliver=tuple(options.get("deliver", "prores").split(",")),
+            model=options.get("model", "rt"),
+            device=options.get("device", "auto"),
+            takes_folder=options.get("takes", ""),
+            face=options.get("face", "auto"),
+            offset_s=float(options.get("offset", "0")),
+            handles=int(options.get("handles", "0")),
+            colour_space=options.get("colour-space"),
+        )
+        first, last = (int(frame) for frame in options.get("range", "0-0").split("-"))
+    except ValueError as exc:
+        sys.stderr.write(f"{exc}; usage: nuke -t {USAGE}\n")
+        return 2
     try:
         nuke.scriptOpen(script)
         session = NukeSession(nuke)
-        redub = Redub(session, client or worker(), _named(session, read), wishes)
+        clip = _named(session, read)
+        clip = session.narrowed(clip, first, last) if "range" in options else clip
+        redub = Redub(session, client or worker(), clip, fitting(wishes, clip))
         redub.start()
         status = wait(redub)
     except (HostProblem, ConfigProblem, RuntimeError) as exc:

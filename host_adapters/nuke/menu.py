@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable
+
+from host_adapters.base import ClipRef, HostProblem, read_take
+from host_adapters.redub import lay_take, next_take
 
 
 def start_up_quietly() -> None:
@@ -14,22 +17,45 @@ def start_up(nuke: Any = None) -> None:
     if nuke is None:
         import nuke
     menu = nuke.menu("Nodes").addMenu("JULNet")
+    head = "import nuke, host_adapters.nuke.menu as julnet; julnet."
     menu.addCommand("Re-dub clip", "import nuke, host_adapters.nuke.nodes as julnet; julnet.create(nuke)")
-    menu.addCommand("Next take", "import nuke, host_adapters.nuke.menu as julnet; julnet.next_take(nuke)")
-    menu.addCommand("Original", "import nuke, host_adapters.nuke.menu as julnet; julnet.next_take(nuke, original=True)")
+    menu.addCommand("Place a take", head + "place(nuke)")
+    menu.addCommand("Next take", head + "show_next(nuke)")
+    menu.addCommand("Original", head + "show_original(nuke)")
+    menu.addCommand("Hand matte back", "import nuke, host_adapters.nuke.nodes as julnet; julnet.hand_matte_back(nuke)")
 
 
-def next_take(nuke: Any, original: bool = False) -> None:
-    """Show the next take of the selected clip, or its original."""
-    from host_adapters.base import HostProblem
+def show_next(nuke: Any) -> None:
+    """Show the next take of each selected clip; after the last one its original."""
+    _each(nuke, next_take)
+
+
+def show_original(nuke: Any) -> None:
+    """Show the original of each selected clip."""
+    _each(nuke, lambda session, clip: session.select_take(clip, None))
+
+
+def place(nuke: Any) -> None:
+    """Place a finished take beside the selected clip, with its matte and its marks."""
+    from host_adapters.nuke.nodes import one_selected
+    from host_adapters.nuke.session import NukeSession
+
+    try:
+        session = NukeSession(nuke)
+        clip = one_selected(session)
+        chosen = nuke.getFilename("the take's take.json", "take.json")
+        if chosen:
+            lay_take(session, clip, read_take(str(chosen), patches=True))
+    except HostProblem as exc:
+        nuke.message(str(exc))
+
+
+def _each(nuke: Any, act: Callable[[Any, ClipRef], Any]) -> None:
     from host_adapters.nuke.session import NukeSession
 
     try:
         session = NukeSession(nuke)
         for clip in session.selection():
-            takes = session.takes(clip)
-            shown = next((index for index, take in enumerate(takes) if take.active), -1)
-            wanted = None if original or shown + 1 >= len(takes) else takes[shown + 1]
-            session.select_take(clip, wanted)
+            act(session, clip)
     except HostProblem as exc:
         nuke.message(str(exc))

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from host_adapters.base import ClipRef, HostProblem
 from host_adapters.client_config import ConfigProblem, read_config, worker_command, worker_environment
 from host_adapters.nuke.session import NukeSession, source_of
-from host_adapters.redub import Redub, Status, Wishes
+from host_adapters.redub import HandBack, Redub, Status, Wishes, hand_back
 from host_adapters.worker_client import WorkerClient
 
 NAME = "JULNet"
+RANGES = ("whole clip", "script range", "frames")
 QUALITIES = {"movie": ("prores",), "movie and EXR layers": ("prores", "exr"), "PNG and EXR layers": ("png", "exr")}
 _TICK_S = 0.1
 _BUTTON = "import host_adapters.nuke.nodes as julnet; julnet.render(nuke.thisNode())"
@@ -47,7 +49,11 @@ def _knobs(nuke: Any) -> list[Any]:
         nuke.String_Knob("julnet_face", "face"),
         nuke.String_Knob("julnet_model", "model"),
         nuke.Enumeration_Knob("julnet_device", "device", ["auto", "cpu", "cuda"]),
+        nuke.Enumeration_Knob("julnet_range", "range", list(RANGES)),
+        nuke.Int_Knob("julnet_first", "first frame"),
+        nuke.Int_Knob("julnet_last", "last frame"),
         nuke.Int_Knob("julnet_handles", "handles"),
+        nuke.String_Knob("julnet_colour", "colour space"),
         nuke.Enumeration_Knob("julnet_quality", "deliver", list(QUALITIES)),
         nuke.Double_Knob("julnet_low", "matte low (of 255)"),
         nuke.Double_Knob("julnet_high", "matte high (of 255)"),
@@ -56,10 +62,13 @@ def _knobs(nuke: Any) -> list[Any]:
         nuke.PyScript_Knob("julnet_render", "Render", _BUTTON),
         nuke.Text_Knob("julnet_status", "", ""),
     ]
-    knobs[1].setTooltip("the new line: audio, or a movie with sound")
-    knobs[3].setTooltip("auto, a face's number, or X,Y@FRAME in plate pixels")
-    for knob, value in zip(knobs[8:11], (8.0, 32.0, 1.0)):
-        knob.setValue(value)
+    named = {knob.name(): knob for knob in knobs}
+    named["julnet_dub"].setTooltip("the new line: audio, or a movie with sound")
+    named["julnet_face"].setTooltip("auto, a face's number, or X,Y@FRAME in plate pixels")
+    named["julnet_range"].setTooltip("what to re-dub; outside, the plate is shown. The dub begins with the range")
+    named["julnet_colour"].setTooltip("OpenColorIO name of the plate's space, where its file does not say; else empty")
+    for knob, value in zip(_MATTE.values(), (8.0, 32.0, 1.0)):
+        named[knob].setValue(value)
     return knobs
 
 
@@ -79,11 +88,62 @@ def wishes_of(group: Any) -> Wishes:
         deliver=QUALITIES[text("quality") or "movie"],
         handles=int(group["julnet_handles"].value()),
         takes_folder=text("takes"),
+        colour_space=text("colour") or None,
         settings=matte,
     )
 
 
+def asked_of(session: NukeSession, group: Any) -> ClipRef:
+    """The clip above a node, or as much of it as the node's range says.
+
+    Raises:
+        HostProblem: there is none, or it lies outside the range.
+    """
+    clip = clip_above(session, group)
+    wanted = str(group["julnet_range"].value() or RANGES[0])
+    if wanted == RANGES[0]:
+        return clip
+    if wanted == RANGES[1]:
+        return session.narrowed(clip, *session.script_range)
+    return session.narrowed(clip, int(group["julnet_first"].value()), int(group["julnet_last"].value()))
+
+
+def fitting(wishes: Wishes, clip: ClipRef) -> Wishes:
+    """The same wishes, with EXR layers where the plate is EXR: its values fit into no movie."""
+    if not clip.path.lower().endswith(".exr") or "exr" in wishes.deliver:
+        return wishes
+    return replace(wishes, deliver=(*wishes.deliver, "exr"))
+
+
 _MATTE = {"low_cv": "julnet_low", "high_cv": "julnet_high", "gamma": "julnet_gamma"}
+
+
+def hand_matte_back(nuke: Any, client: WorkerClient | None = None) -> HandBack | None:
+    """Hand the touched-up matte of the selected clip's take back to JULNet, as `julnet matte --override` does."""
+    try:
+        session = NukeSession(nuke)
+        job = hand_back(session, client or worker(), one_selected(session))
+    except (HostProblem, ConfigProblem) as exc:
+        nuke.message(str(exc))
+        return None
+    if nuke.env.get("gui"):
+        threading.Thread(target=_follow, args=(nuke, job, None), name="julnet-nuke", daemon=True).start()
+    else:
+        wait(job)
+        _say(nuke, None, job.status.sentence)
+    return job
+
+
+def one_selected(session: NukeSession) -> ClipRef:
+    """The clip that a person means.
+
+    Raises:
+        HostProblem: none is selected, or several.
+    """
+    found = session.selection()
+    if len(found) != 1:
+        raise HostProblem(f"{len(found)} clips are selected and one is needed: select a Read, or a node behind one")
+    return found[0]
 
 
 def render(group: Any, nuke: Any = None, client: WorkerClient | None = None) -> Redub | None:
@@ -98,7 +158,8 @@ def render(group: Any, nuke: Any = None, client: WorkerClient | None = None) -> 
         import nuke
     try:
         session = NukeSession(nuke)
-        redub = Redub(session, client or worker(), clip_above(session, group), wishes_of(group))
+        clip = asked_of(session, group)
+        redub = Redub(session, client or worker(), clip, fitting(wishes_of(group), clip))
         redub.start()
     except (HostProblem, ConfigProblem) as exc:
         _say(nuke, group, str(exc))
@@ -124,8 +185,8 @@ def clip_above(session: NukeSession, node: Any) -> ClipRef:
     return clip
 
 
-def wait(redub: Redub) -> Status:
-    """Poll until a re-dub has ended, on this thread."""
+def wait(redub: Redub | HandBack) -> Status:
+    """Poll until a job has ended, on this thread."""
     while not redub.poll().ended:
         time.sleep(_TICK_S)
     return redub.status
@@ -146,9 +207,9 @@ def worker() -> WorkerClient:
     return _clients[0]
 
 
-def _follow(nuke: Any, redub: Redub, group: Any) -> None:
+def _follow(nuke: Any, redub: Redub | HandBack, group: Any) -> None:
     """Nuke's progress bar, on a thread of its own; everything that touches the script is done on the main thread."""
-    task = nuke.ProgressTask("JULNet: " + redub.clip.name)
+    task = nuke.ProgressTask("JULNet: " + redub.title)
     status = redub.status
     while not status.ended:
         time.sleep(_TICK_S)
@@ -163,5 +224,6 @@ def _follow(nuke: Any, redub: Redub, group: Any) -> None:
 
 
 def _say(nuke: Any, group: Any, sentence: str) -> None:
-    group["julnet_status"].setValue(sentence)
+    if group is not None:
+        group["julnet_status"].setValue(sentence)
     nuke.tprint("JULNet: " + sentence)

@@ -8,7 +8,8 @@
     Read (matte) - Copy to alpha - RotoPaint (touch-up) - Keymix mask
 
 Keymix shows its B, the take, and A, the plate, where the mask lets it; disabled it shows B. Reads of the take have the
-plate's colour space, the matte is read raw.
+plate's colour space, the matte is read raw. An EXR plate holds values that no movie can: there the take is its EXR
+layers, merged over the plate. A take of a part of the clip has a Switch of its own that shows the plate elsewhere.
 
 Convention:
     A `RecordFrame` counts from the script's first frame. Nuke counts the frames of a movie from 1.
@@ -19,8 +20,10 @@ from __future__ import annotations
 import ast
 import json
 import os
+from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
 from host_adapters.base import (
     ClipRef,
@@ -62,6 +65,7 @@ class NukeSession(HostSession):
     """
 
     name = "nuke"
+    lays_patches = True
 
     def __init__(self, nuke: ModuleType) -> None:
         self._nuke: Any = nuke
@@ -84,37 +88,72 @@ class NukeSession(HostSession):
         read = self._node(clip.id)
         refuse_short_take(clip, take)
         refuse_missing(take.picture, "the take's picture")
+        layers = _layers_of(take.folder)
+        over = _is_float(clip.path) or _is_float(take.picture)
+        if over and not layers:
+            raise HostRefused(
+                f"the take {take.name} holds movies, and a plate in EXR needs the take's EXR layers: deliver exr"
+            )
         made: list[Any] = []
         switch, rewired = self._switch(read), []  # type: Any, list[tuple[Any, int]]
         shown = switch["which"].value() if switch is not None else 0
         try:
-            if switch is None:
-                rewired = [(node, i) for node in self._all() for i in range(node.inputs()) if node.input(i) is read]
-                switch = self._make("Switch", read.name() + "_takes", {"read": clip.id}, inputs=[read])
-                made.append(switch)
-                for node, index in rewired:
-                    node.setInput(index, switch)
-            dub = self._read_like(read, take.picture, take, clip, _free_name(self._nuke, read.name() + "_take"))
-            made.append(dub)
-            layers = _layers_of(take.folder)
-            top = dub
-            if layers:
-                top = self._with_sigma(dub, layers, take, clip, made)
-            index = switch.inputs()
-            switch.setInput(index, top)
-            _check_connected(switch, index, top, take)
-            told = _told(switch)
-            told.setdefault("takes", []).append({"id": dub.name(), "name": take.name, "folder": take.folder})
-            _tell(switch, told)
-            switch["which"].setValue(index)
+            with self._one_undo("place a take"):
+                return self._place(read, clip, take, layers if over else "", made, rewired, int(shown))
         except (RuntimeError, ValueError, TypeError, NameError) as exc:
             self._remove(made, rewired, read)
             raise HostRefused(f"Nuke did not build the take's nodes ({exc}): the script is as it was") from exc
         except HostRefused:
             self._remove(made, rewired, read)
             raise
+
+    def _place(
+        self, read: Any, clip: ClipRef, take: FinishedTake, patch: str, made: list[Any],
+        rewired: list[tuple[Any, int]], shown: int,
+    ) -> TakeRef:  # fmt: skip
+        """Build a take's nodes.
+
+        Args:
+            read: of the plate.
+            clip: the plate's frames that are to show the take.
+            take: finished.
+            patch: pattern of EXR layers to merge over the plate; empty = the take's picture is whole.
+            made: filled with the nodes that were made.
+            rewired: filled with (node, input) of what hung on the plate.
+            shown: input of the Switch that was shown before.
+        """
+        switch = self._switch(read)
+        if switch is None:
+            rewired += [(node, i) for node in self._all() for i in range(node.inputs()) if node.input(i) is read]
+            switch = self._make("Switch", read.name() + "_takes", {"read": clip.id}, inputs=[read])
+            made.append(switch)
+            for node, index in rewired:
+                node.setInput(index, switch)
+        told = {"take": take.folder}
+        dub = self._read_like(read, patch or take.picture, take, clip, _free_name(self._nuke, read.name() + "_take"))
+        made.append(dub)
+        top, layers = dub, _layers_of(take.folder)
+        if patch:
+            dub["premultiplied"].setValue(True)
+            knobs = {"operation": "over", "output": "rgb"}
+            top = self._make("Merge2", f"{dub.name()}_over", told, inputs=[read, dub], knobs=knobs)
+            made.append(top)
+        if layers:
+            top = self._with_sigma(top, dub, "" if patch else layers, take, made)
+        if clip.source != self._clip(read).source:
+            top = self._make("Switch", f"{dub.name()}_range", told, inputs=[top, read])
+            made.append(top)
+            first = self._first() + clip.record.start.index
+            top["which"].setExpression(f"frame < {first} || frame > {first + len(clip.record) - 1}")
+        index = switch.inputs()
+        switch.setInput(index, top)
+        _check_connected(switch, index, top, take)
+        listed = _told(switch)
+        listed.setdefault("takes", []).append({"id": dub.name(), "name": take.name, "folder": take.folder})
+        _tell(switch, listed)
+        switch["which"].setValue(index)
         name = dub.name()
-        self._undo.append(lambda: self._remove_take(clip.id, name, rewired, int(shown)))
+        self._undo.append(lambda: self._remove_take(clip.id, name, rewired, shown))
         return TakeRef(name, clip.id, take.name, take.folder, active=True)
 
     def takes(self, clip: ClipRef) -> list[TakeRef]:
@@ -146,6 +185,10 @@ class NukeSession(HostSession):
         if switch is None or index is None:
             raise HostGone(f"the take {take.name} is not in the script any more: place it again")
         refuse_missing(matte.path, "the matte")
+        with self._one_undo("attach a matte"):
+            return self._attach(take, matte, read, switch, index)
+
+    def _attach(self, take: TakeRef, matte: MatteFile, read: Any, switch: Any, index: int) -> MatteRef:
         self._drop_matte(switch, index)
         top, dub = switch.input(index), self._node(take.id)
         told = {"take": take.id}
@@ -200,7 +243,7 @@ class NukeSession(HostSession):
     def mark(self, clip: ClipRef, spans: Sequence[Span]) -> None:
         read = self._node(clip.id)
         rows, lines = [], []
-        first = int(self._nuke.root()["first_frame"].value())
+        first = self._first()
         for span in spans:
             inside = span.frames.clipped(clip.source)
             where = clip.record_of(inside)
@@ -227,7 +270,7 @@ class NukeSession(HostSession):
         if clip is None:
             raise HostGone("no Read covers these frames: check the script's frame range")
         read = self._node(clip.id)
-        first = int(self._nuke.root()["first_frame"].value())
+        first = self._first()
         top = self._switch(read) or read
         path = os.path.join(out, "julnet.%06d.png")
         self._write(top, path, first + frames.start.index, first + frames.stop.index - 1)
@@ -245,6 +288,38 @@ class NukeSession(HostSession):
         if self._script in ("", "Root"):
             raise HostRefused("the script has no name yet: save it once in Nuke and try again")
         self._nuke.scriptSave()
+
+    def narrowed(self, clip: ClipRef, first: int, last: int) -> ClipRef:
+        """The frames of a clip between two frames of the script, both in.
+
+        Raises:
+            ClipRefused: the clip lies elsewhere.
+        """
+        offset = self._first() + clip.record.start.index - clip.source.start.index  # script frame of the medium's first
+        source = SourceRange.of(first - offset, max(first, last + 1) - offset).clipped(clip.source)
+        if not len(source):
+            lies = f"{offset + clip.source.start.index} to {offset + clip.source.stop.index - 1}"
+            raise ClipRefused(
+                f"{clip.name} lies on frames {lies} and {first} to {last} are asked for: choose frames of the clip"
+            )
+        return replace(clip, source=source, record=clip.record_of(source))
+
+    def _first(self) -> int:
+        return int(self._nuke.root()["first_frame"].value())
+
+    @property
+    def script_range(self) -> tuple[int, int]:
+        """First and last frame of the script, both in."""
+        return self._first(), int(self._nuke.root()["last_frame"].value())
+
+    @contextmanager
+    def _one_undo(self, what: str) -> Iterator[None]:
+        """One Ctrl-Z takes back all that is done inside."""
+        self._nuke.Undo.begin(f"JULNet: {what}")
+        try:
+            yield
+        finally:
+            self._nuke.Undo.end()
 
     def _check(self) -> None:
         if str(self._nuke.root().name()) != self._script:
@@ -271,7 +346,7 @@ class NukeSession(HostSession):
         orig_first, orig_last = _whole(node, "origfirst"), _whole(node, "origlast")
         if not path:
             raise ClipRefused(f"{node.name()} reads no file: give it one and try again")
-        root_first = int(self._nuke.root()["first_frame"].value())
+        root_first = self._first()
         start, _ = _script_range(node)
         zero = 1 if movie else orig_first
         speed = _speed(node)
@@ -305,11 +380,8 @@ class NukeSession(HostSession):
     def _input_of(self, switch: Any, take_id: str) -> int | None:
         """The Switch's input on which a take hangs, whatever lies between."""
         for index in range(1, switch.inputs()):
-            node = switch.input(index)
-            while node is not None:
-                if node.name() == take_id:
-                    return index
-                node = node.input(0)
+            if any(node.name() == take_id for node in _upstream(switch.input(index), switch.input(0))):
+                return index
         return None
 
     def _make(
@@ -337,7 +409,7 @@ class NukeSession(HostSession):
         """A Read of the take that lies where the clip lies, in the clip's colour space."""
         movie = _movie_path(path)
         first = 1 if movie else take.first_number
-        start, _ = _script_range(read)
+        start = self._first() + clip.record.start.index
         ahead = clip.source.start - take.frames.start  # frames of the take before the clip's first
         knobs = {
             "file": _escaped(percent_pattern(path)),
@@ -353,20 +425,25 @@ class NukeSession(HostSession):
         knobs.update({knob: read[knob].value() for knob in COLOUR})
         return self._make("Read", name, {"take": take.folder}, knobs=knobs)
 
-    def _with_sigma(self, dub: Any, layers: str, take: FinishedTake, clip: ClipRef, made: list[Any]) -> Any:
-        """The take with `uncertainty.sigma` and `uncertainty.matte` in its stream, from the EXR delivery."""
+    def _with_sigma(self, top: Any, dub: Any, layers: str, take: FinishedTake, made: list[Any]) -> Any:
+        """A picture with `uncertainty.sigma` and `uncertainty.matte` in its stream, from the EXR delivery.
+
+        Args:
+            top: the picture.
+            dub: the take's Read, which has them where `layers` is empty.
+            layers: pattern to read them from.
+            take: finished.
+            made: filled with the nodes that were made.
+        """
         self._nuke.Layer("uncertainty", ["uncertainty.sigma", "uncertainty.error", "uncertainty.matte"])
-        reads = dict(self._timing(dub, MatteFile(layers, first_number=take.first_number)))
-        made.append(self._make("Read", f"{dub.name()}_layers", {"take": take.folder}, knobs=reads))
-        knobs = {
-            "from0": "uncertainty.sigma",
-            "to0": "uncertainty.sigma",
-            "from1": "uncertainty.matte",
-            "to1": "uncertainty.matte",
-        }
-        made.append(
-            self._make("Copy", f"{dub.name()}_sigma", {"take": take.folder}, inputs=[dub, made[-1]], knobs=knobs)
-        )
+        told, source = {"take": take.folder}, dub
+        if layers:
+            reads = self._timing(dub, MatteFile(layers, first_number=take.first_number))
+            source = self._make("Read", f"{dub.name()}_layers", told, knobs=reads)
+            made.append(source)
+        channels = ("uncertainty.sigma", "uncertainty.matte")
+        knobs = {f"{way}{n}": name for n, name in enumerate(channels) for way in ("from", "to")}
+        made.append(self._make("Copy", f"{dub.name()}_sigma", told, inputs=[top, source], knobs=knobs))
         return made[-1]
 
     def _timing(self, dub: Any, matte: MatteFile) -> dict[str, Any]:
@@ -417,8 +494,8 @@ class NukeSession(HostSession):
         _tell(switch, told)
         top = switch.input(index)
         switch.setInput(index, None)
-        for node in [top, *[top.input(i) for i in range(top.inputs()) if top is not None]]:
-            if node is not None and (node.name() == take_id or node.name().startswith(f"{take_id}_")):
+        for node in _upstream(top, read):
+            if _told(node):
                 self._nuke.delete(node)
         if told["takes"]:
             switch["which"].setValue(shown)
@@ -452,6 +529,22 @@ class NukeSession(HostSession):
 def _check_connected(switch: Any, index: int, top: Any, take: FinishedTake) -> None:
     if switch.input(index) is not top:
         raise HostRefused(f"Nuke did not connect the take {take.name}: unlock {switch.name()} and try again")
+
+
+def _upstream(node: Any, stop: Any) -> list[Any]:
+    """A node and everything that it gets pictures from, but for what lies behind one of them."""
+    found: list[Any] = []
+    open_ends = [node]
+    while open_ends:
+        at = open_ends.pop()
+        if at is not None and at is not stop and at not in found:
+            found.append(at)
+            open_ends += [at.input(i) for i in range(at.inputs())]
+    return found
+
+
+def _is_float(path: str) -> bool:
+    return path.lower().endswith(".exr")
 
 
 def source_of(node: Any) -> Any:

@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,17 @@ from bench import pictures_of
 from bench_nuke import FIRST, NukeBench, make
 from fake_nuke import ProgressTask
 
-from host_adapters.base import ClipRefused, FinishedTake, HostGone, HostRefused, MatteFile, SourceRange, refuse_retimed
+from host_adapters.base import (
+    ClipRefused,
+    FinishedTake,
+    HostGone,
+    HostRefused,
+    MatteFile,
+    MediaMissing,
+    SourceRange,
+    read_take,
+    refuse_retimed,
+)
 from host_adapters.nuke import headless, menu, nodes
 from host_adapters.nuke.session import NukeSession
 from host_adapters.worker_client import WorkerClient
@@ -124,23 +135,8 @@ def test_reads_of_the_take_have_the_plate_s_colour_space_and_mattes_are_raw(
 
 def test_a_take_with_layers_brings_sigma_into_the_stream(bench: NukeBench, shot: Any, make_take: MakeTake) -> None:
     session = bench.open(shot)
-    take = make_take(shot)
+    take = with_layers(make_take(shot))
     folder = Path(take.folder)
-    (folder / "exr").mkdir()
-    for number in range(16):
-        plane = np.full((48, 64), number / 100, np.float32)
-        channels = {
-            "R": plane,
-            "G": plane,
-            "B": plane,
-            "A": plane,
-            "uncertainty.sigma": plane,
-            "uncertainty.matte": plane,
-        }
-        OpenEXR.File({}, channels).write(str(folder / "exr" / f"layers.{number:06d}.exr"))
-    manifest = json.loads((folder / "take.json").read_text("utf-8"))
-    manifest["files"]["exr"] = "exr/layers.######.exr"
-    (folder / "take.json").write_text(json.dumps(manifest), "utf-8")
     (clip,) = session.selection()
     ref = session.place_take(clip, take)
     image = bench.app.image(bench.nuke.toNode("Read1_takes"), FIRST + 5)
@@ -330,7 +326,7 @@ def test_a_take_is_redubbed_and_the_script_saved_without_a_window(
     out, dub = tmp_path / "out.nk", make_sound("line.wav")
     worker = client(renders(make_take(shot, name="made")))
     takes = str(tmp_path / "takes of mine")
-    words = [str(bench.script), "Read1", str(dub), str(out), "--takes", takes]
+    words = [str(bench.script), "Read1", str(dub), str(out), "--takes", takes, "--range", f"{FIRST + 5}-{FIRST + 9}"]
     assert headless.main(words, bench.nuke, worker) == 0
     bench.nuke.scriptOpen(str(out))
     session = NukeSession(bench.nuke)
@@ -343,6 +339,8 @@ def test_a_take_is_redubbed_and_the_script_saved_without_a_window(
     [
         (["a.nk"], "usage"),
         (["a.nk", "R", "d", "o", "--size", "1"], "usage"),
+        (["a.nk", "R", "d", "o", "--range", "7"], "usage"),
+        (["a.nk", "R", "d", "o", "--offset", "soon"], "usage"),
         (["gone.nk", "R", "d", "o"], "no such file"),
     ],
 )
@@ -368,12 +366,160 @@ def test_the_menu_s_commands_are_python_that_runs(bench: NukeBench, shot: Any, m
     menu.start_up(bench.nuke)
     for _, command in bench.app.commands:
         compile(command, "menu", "exec")
-    menu.next_take(bench.nuke)
+    menu.show_next(bench.nuke)
     assert [take.active for take in session.takes(clip)] == [False]
-    menu.next_take(bench.nuke)
+    menu.show_next(bench.nuke)
     assert [take.active for take in session.takes(clip)] == [True]
-    menu.next_take(bench.nuke, original=True)
+    menu.show_original(bench.nuke)
     assert [take.active for take in session.takes(clip)] == [False]
+
+
+def test_the_menu_places_a_finished_take_and_hands_its_touched_up_matte_back(
+    bench: NukeBench, shot: Any, make_take: MakeTake, make_matte: Callable[..., MatteFile], client: Any, tmp_path: Path
+) -> None:
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    take = make_take(shot, start=1, stop=15)
+    bench.app.chosen = None
+    menu.place(bench.nuke)
+    assert session.takes(clip) == []
+    bench.app.chosen = str(Path(take.folder) / "take.json")
+    menu.place(bench.nuke)
+    (ref,) = session.takes(clip)
+    assert len(session.marks(clip)) == 2
+    worker = client(
+        f"open({str(tmp_path / 'asked')!r}, 'w').write(json.dumps(job))\n"
+        "say(event='result', id=job['id'])\nsys.stdin.read()\n"
+    )
+    assert nodes.hand_matte_back(bench.nuke, worker) is None
+    assert "has no matte" in bench.app.printed[-1]
+    bench.paint(session.attach_matte(ref, make_matte(take)), 2, (40, 10, 52, 20), white=True)
+    job = nodes.hand_matte_back(bench.nuke, worker)
+    assert job is not None
+    assert job.status.sentence == "the painted matte is part of line now"
+    asked = json.loads((tmp_path / "asked").read_text())
+    assert (asked["verb"], asked["override_start"]) == ("matte", 1)
+    assert asked["override"].endswith("matte.######.png")
+    bench.nuke.toNode("NoOp1").setSelected(False)
+    bench.nuke.toNode("Read1").setSelected(False)
+    menu.place(bench.nuke)
+    assert "0 clips are selected and one is needed" in bench.app.printed[-1]
+
+
+def test_one_control_z_takes_a_take_back_and_our_own_undo_does_no_harm(
+    bench: NukeBench, shot: Any, make_take: MakeTake
+) -> None:
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    before = bench.app.text()
+    session.place_take(clip, make_take(shot))
+    bench.nuke.Undo.undo()
+    assert bench.app.text() == before
+    session.undo()
+    assert (bench.app.text(), session.takes(clip)) == (before, [])
+
+
+@pytest.mark.parametrize(("wanted", "frames"), [("script range", (9, 14)), ("frames", (4, 7))])
+def test_a_take_of_a_part_shows_the_plate_elsewhere(
+    bench: NukeBench, shot: Any, make_take: MakeTake, make_matte: Callable[..., MatteFile], tmp_path: Path,
+    wanted: str, frames: tuple[int, int],
+) -> None:  # fmt: skip
+    session = bench.open(shot)
+    (whole,) = session.selection()
+    group = nodes.create(bench.nuke)
+    group.setInput(0, bench.nuke.toNode("Read1"))
+    assert nodes.asked_of(session, group) == whole
+    group["julnet_range"].setValue(wanted)
+    group["julnet_first"].setValue(FIRST + 5 + 2)
+    group["julnet_last"].setValue(FIRST + 5 + 4)
+    if wanted == "script range":
+        bench.nuke.root()["first_frame"].setValue(FIRST + 5 + 7)
+        session = NukeSession(bench.nuke)
+    clip = nodes.asked_of(session, group)
+    assert clip.source == SourceRange.of(*frames)
+    take = make_take(shot, start=frames[0], stop=frames[1])
+    ref = session.place_take(clip, take)
+    session.attach_matte(ref, make_matte(take, enabled=False))
+    session.save()
+    session = NukeSession(bench.nuke)
+    bench.nuke.root()["first_frame"].setValue(FIRST)
+    got = pictures_of(session.render(whole.record, str(tmp_path / "out")))
+    expected = pictures_of(str(shot.plate))[2:14]
+    expected[frames[0] - 2 : frames[1] - 2] = pictures_of(take.picture)
+    assert np.array_equal(got, expected)
+    session.undo()
+
+
+def test_a_range_beside_the_clip_is_refused_with_a_sentence(bench: NukeBench, shot: Any) -> None:
+    session = bench.open(shot)
+    with pytest.raises(ClipRefused, match=f"lies on frames {FIRST + 5} to {FIRST + 16} and 1 to 20 are asked for"):
+        session.narrowed(session.selection()[0], 1, 20)
+
+
+def test_a_plate_in_exr_gets_the_take_s_layers_merged_over_it_in_its_own_values(
+    bench: NukeBench, shot: Any, make_take: MakeTake, tmp_path: Path
+) -> None:
+    """A movie holds what a display shows; read in the plate's scene-linear space it would be another picture."""
+    session = bench.open(shot)
+    (tmp_path / "seq").mkdir()
+    for number in range(1, 17):
+        plane = np.full((48, 64), 4.5 * number, np.float32)  # beyond what a movie holds
+        OpenEXR.File({}, dict.fromkeys("RGB", plane)).write(str(tmp_path / "seq" / f"p.{number:04d}.exr"))
+    read = bench.nuke.toNode("Read1")
+    read["file"].setValue(str(tmp_path / "seq" / "p.%04d.exr"))
+    read["colorspace"].setValue("scene_linear")
+    (clip,) = session.list_clips()
+    take = make_take(shot)
+    with pytest.raises(HostRefused, match="needs the take's EXR layers: deliver exr"):
+        session.place_take(clip, take)
+    assert session.takes(clip) == []
+    take = with_layers(take)
+    ref = session.place_take(clip, take)
+    patch = bench.nuke.toNode(ref.id)
+    assert (patch["colorspace"].value(), patch["premultiplied"].value()) == ("scene_linear", True)
+    image = bench.app.image(bench.nuke.toNode("Read1_takes"), FIRST + 5)
+    alpha, number = 2 / 100, 3
+    np.testing.assert_allclose(image["rgba.red"], 2 / 100 + 4.5 * number * (1 - alpha), rtol=1e-5)
+    assert image["uncertainty.sigma"].max() == pytest.approx(0.02, abs=1e-6)
+    before = {node.name() for node in bench.nuke.allNodes()}
+    session.undo()
+    assert before - {node.name() for node in bench.nuke.allNodes()} >= {ref.id, f"{ref.id}_over", f"{ref.id}_sigma"}
+
+
+def test_a_take_with_nothing_but_layers_is_merged_over_any_plate(
+    bench: NukeBench, shot: Any, make_take: MakeTake
+) -> None:
+    session = bench.open(shot)
+    take = with_layers(make_take(shot), only=True)
+    read = read_take(take.folder, patches=True)
+    session.place_take(session.selection()[0], read)
+    assert bench.nuke.toNode("Read1_take_over").Class() == "Merge2"
+    with pytest.raises(MediaMissing, match="deliver one of these"):
+        read_take(take.folder)
+
+
+def test_an_exr_plate_asks_for_layers_whatever_the_node_says(bench: NukeBench, shot: Any) -> None:
+    session = bench.open(shot)
+    group = nodes.create(bench.nuke)
+    group["julnet_colour"].setValue("ACEScct")
+    wishes = nodes.wishes_of(group)
+    (clip,) = session.selection()
+    assert (wishes.colour_space, nodes.fitting(wishes, clip).deliver) == ("ACEScct", ("prores",))
+    assert nodes.fitting(wishes, replace(clip, path="/p/s.####.EXR")).deliver == ("prores", "exr")
+
+
+def with_layers(take: FinishedTake, only: bool = False) -> FinishedTake:
+    """A take with EXR layers too: frame n is n/100 in every channel."""
+    folder = Path(take.folder)
+    (folder / "exr").mkdir()
+    for number in range(16):
+        plane = np.full((48, 64), number / 100, np.float32)
+        channels = dict.fromkeys(["R", "G", "B", "A", "uncertainty.sigma", "uncertainty.matte"], plane)
+        OpenEXR.File({}, channels).write(str(folder / "exr" / f"layers.{number:06d}.exr"))
+    manifest = json.loads((folder / "take.json").read_text("utf-8"))
+    manifest["files"] = {**({} if only else manifest["files"]), "exr": "exr/layers.######.exr"}
+    (folder / "take.json").write_text(json.dumps(manifest), "utf-8")
+    return take
 
 
 def test_the_rate_of_a_movie_is_its_own_whatever_the_script_s(bench: NukeBench, make_shot: Callable[..., Any]) -> None:

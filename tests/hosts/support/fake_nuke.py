@@ -38,13 +38,14 @@ KNOBS: dict[str, dict[str, Any]] = {
     "RotoPaint": {"curves": None},
     "Keymix": {"channels": "all", "maskChannel": "none", "invertMask": False, "mix": 1.0, "bbox": "union"},
     "Switch": {"which": 0},
+    "Merge2": {"operation": "over", "output": "rgba", "mix": 1.0},
     "NoOp": {},
     "StickyNote": {},
     "Group": {},
     "Input": {},
     "Output": {},
 }  # fmt: skip
-INPUTS = {"Read": 0, "StickyNote": 0, "Input": 0, "Root": 0, "Copy": 3, "Keymix": 3, "Switch": 99}
+INPUTS = {"Read": 0, "StickyNote": 0, "Input": 0, "Root": 0, "Copy": 3, "Keymix": 3, "Switch": 99, "Merge2": 99}
 ENUMS = {
     "frame_mode": ("expression", "start at", "offset"),
     "before": ("hold", "loop", "bounce", "black"),
@@ -57,6 +58,11 @@ class Knob:
     def __init__(self, name: str, label: str = "", value: Any = "") -> None:
         self._name, self._label, self._value, self._visible = name, label or name, value, True
         self.values: tuple[str, ...] = ENUMS.get(name, ())
+        self.expression = ""
+
+    def setExpression(self, expression: str, channel: int = -1, view: Any = None) -> bool:
+        self.expression = expression
+        return True
 
     def name(self) -> str:
         return self._name
@@ -185,6 +191,7 @@ class Nuke:
         self.env = {"gui": gui}
         self.printed: list[str] = []
         self.past: list[str] = []
+        self.chosen: str | None = None  #: what a person chooses in a file dialog
         self._inside: list[Node] = []
         self._clear()
 
@@ -204,7 +211,7 @@ class Nuke:
             setattr(module, kind, _maker(default))
         module.PyScript_Knob = lambda name, label="", command="": Knob(name, label, command)
         module.Enumeration_Knob = _enumeration
-        module.ProgressTask = ProgressTask
+        module.ProgressTask, module.Undo = ProgressTask, Undo(self)
         module.Layer = self._layer
         return module
 
@@ -271,6 +278,9 @@ class Nuke:
 
     def tprint(self, *args: Any) -> None:
         self.printed.append(" ".join(str(arg) for arg in args))
+
+    def getFilename(self, message: str, pattern: str = "") -> str | None:
+        return self.chosen
 
     def message(self, prompt: str) -> None:
         self.printed.append(prompt)
@@ -359,6 +369,9 @@ class Nuke:
                 if curves := plainly.pop("curves", ""):
                     node["curves"].rootLayer = json.loads(curves)  # type: ignore[attr-defined]
                 for name, value in plainly.items():
+                    if driven := re.fullmatch(r'\{"([^"]*)"\}', value):
+                        node[name].setExpression(driven[1])
+                        continue
                     kind = type(node[name].value())
                     node[name].setValue(
                         value == "true" if kind is bool else kind(value) if kind in (int, float) else value
@@ -374,7 +387,10 @@ class Nuke:
         if kind == "Read":
             return self._read_image(node, frame)
         if kind == "Switch":
-            return self.image(node.input(int(node["which"].value())), frame)
+            which = node["which"]
+            text = which.expression.replace("||", " or ").replace("&&", " and ")
+            at = int(eval(text, {"__builtins__": {}}, {"frame": frame})) if text else int(which.value())
+            return self.image(node.input(at), frame)
         first = self.image(node.input(0), frame)
         if node["disable"].value():
             return first
@@ -386,6 +402,10 @@ class Nuke:
             return {**first, **{to: second[source] for source, to in pairs if to != "none"}}
         if kind == "RotoPaint":
             return self._painted(node, first, frame)
+        if kind == "Merge2":
+            above = self.image(node.input(1), frame)
+            assert (node["operation"].value(), node["output"].value()) == ("over", "rgb")
+            return {**first, **{c: above[c] + first[c] * (1 - above["rgba.alpha"]) for c in RGBA[:3]}}
         if kind == "Keymix":
             return self._keymix(node, first, frame)
         return first
@@ -428,7 +448,8 @@ class Nuke:
 
 FUNCTIONS = [
     "root", "allNodes", "toNode", "selectedNodes", "createNode", "delete", "execute", "scriptSave", "scriptSaveAs",
-    "scriptOpen", "scriptClear", "tprint", "message", "menu", "executeInMainThread", "executeInMainThreadWithResult",
+    "scriptOpen", "scriptClear", "tprint", "message", "menu", "getFilename", "executeInMainThread",
+    "executeInMainThreadWithResult",
 ]  # fmt: skip
 
 
@@ -444,6 +465,28 @@ class _Nodes:
             return node
 
         return make
+
+
+class Undo:
+    """Groups what is done between `begin` and `end` into one step, which a person takes back by one Ctrl-Z."""
+
+    def __init__(self, nuke: Nuke) -> None:
+        self._nuke, self._depth = nuke, 0
+
+    def begin(self, name: str = "") -> None:
+        if not self._depth:
+            self._nuke.past.append(self._nuke.text())
+        self._depth += 1
+
+    def end(self) -> None:
+        self._depth -= 1
+
+    def undo(self) -> None:
+        path = self._nuke._path
+        text = self._nuke.past.pop()
+        self._nuke._clear()
+        self._nuke._path = path
+        self._nuke.read(text)
 
 
 class ProgressTask:
@@ -491,7 +534,9 @@ def _knob_lines(node: Node) -> str:
     values = {
         k: knob.value() for k, knob in node._knobs.items() if k != "curves" and knob.value() != default.get(k, "")
     }
-    return "".join(f" {name} {_quoted(value)}\n" for name, value in values.items())
+    lines = [f" {name} {_quoted(value)}\n" for name, value in values.items()]
+    lines += [f' {k} {{{{"{knob.expression}"}}}}\n' for k, knob in node._knobs.items() if knob.expression]
+    return "".join(lines)
 
 
 def _quoted(value: Any) -> str:
