@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
-.PHONY: install demo test check fix clean blender
+.PHONY: install demo test check bench bench-check fix clean blender
 
 install: $(VENV)/.installed  ## the command, the editor and the trainer
 
@@ -22,6 +22,13 @@ check: $(VENV)/.dev  ## what a reviewer's machine looks at: format, lint, types,
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## every number of speed and memory, with machine and versions, into benchmarks/results
+	$(BIN)/python -m benchmarks network
+	$(BIN)/python -m benchmarks render
+
+bench-check: $(VENV)/.dev  ## fail when something became 15 % slower than the ratios in benchmarks/ratios.json
+	$(BIN)/python -m benchmarks check
 
 fix: $(VENV)/.dev  ## format, and mend what can be mended without thinking
 	$(BIN)/ruff check --fix .

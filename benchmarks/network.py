@@ -1,8 +1,9 @@
 """The networks alone, beside a plain reading of DINet's (`yardstick.py`), in the same run.
 
 `paper` runs with random weights and `rt` with those it ships; speed depends on neither. On a CPU the product runs
-several networks side by side, one thread each, and the yardstick runs on all threads, as it does when it is written
-down; "CPU" is processor time of all threads, which other programs on the machine hardly change.
+several networks side by side, one thread each. The yardstick runs on all threads, as such code does; its processor time
+is that of one thread, because threads that wait for one another burn it. Processor time ("CPU") says more than wall
+time on a machine that other programs use.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from benchmarks.record import Measured, report
 if TYPE_CHECKING:
     from julnet_plugin.model.engine import Engine
 
-_CPU_TURNS = {"yardstick": 1, "paper": 1, "rt": 6}  #: of all workers, in one turn: about equal times
-_CUDA_TURNS = {"yardstick": 4, "paper": 16, "rt": 32}
+PLAIN, PLAIN_ALONE = "yardstick", "yardstick, one thread"
+_CPU_TURNS = {PLAIN: 1, PLAIN_ALONE: 1, "paper": 1, "rt": 6}  #: of all workers, in one turn: about equal times
+_CUDA_TURNS = {PLAIN: 4, PLAIN_ALONE: 4, "paper": 16, "rt": 32}
 
 
 def main(arguments: list[str]) -> int:
@@ -42,9 +44,18 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(
-    rounds: int, device: str = "auto", threads: int = 0, precision: str | None = None, batch: int | None = None
+    rounds: int,
+    device: str = "auto",
+    threads: int = 0,
+    precision: str | None = None,
+    batch: int | None = None,
+    *,
+    wall: bool = True,
 ) -> list[Measured]:
-    """Frames a second and CPU time a frame of each network, and their ratios to the yardstick."""
+    """Frames a second and CPU time a frame of each network, and their ratios to the yardstick.
+
+    `wall` False leaves out the yardstick on all threads, and ratios of wall time with it.
+    """
     import torch
 
     from julnet_plugin.model.checkpoint import find_model, load_checkpoint
@@ -67,10 +78,12 @@ def measure(
         "rt": TorchEngine(rt, info, device, precision, batch),
     }
     with ThreadPoolExecutor(workers) as pool:
-        works: dict[str, Callable[[], object]] = {"yardstick": _plain(kind, threads)}
+        works: dict[str, Callable[[], object]] = {PLAIN_ALONE: _plain(kind, 1)}
+        if wall:
+            works[PLAIN] = _plain(kind, threads)
         for name, engine in engines.items():
             works[name] = _frames(engine, pool, workers, each)
-        frames = {"yardstick": 1, **{name: workers * engine.batch for name, engine in engines.items()}}
+        frames = {PLAIN: 1, PLAIN_ALONE: 1, **{name: workers * engine.batch for name, engine in engines.items()}}
         taken = in_turns(works, rounds, _CPU_TURNS if kind == "cpu" else _CUDA_TURNS)
     return _rows(taken, frames, engines, f"{threads} threads" if kind == "cpu" else kind)
 
@@ -118,19 +131,18 @@ def _rows(
     taken: dict[str, list[Spent]], frames: dict[str, int], engines: dict[str, Engine], where: str
 ) -> list[Measured]:
     rows = []
-    plain = taken["yardstick"]
     for name, turns in taken.items():
-        note = "float32" if name == "yardstick" else f"{engines[name].precision}, {frames[name]} at once"
+        note = f"{engines[name].precision}, {frames[name]} at once" if name in engines else "float32"
         speed, spread = middle([frames[name] / turn.wall_s for turn in turns])
         cpu, cpu_spread = middle([1e3 * turn.cpu_s / frames[name] for turn in turns])
-        rows.append(Measured(f"{name}", speed, "frames/s", f"{where}, {note}", spread))
+        rows.append(Measured(name, speed, "frames/s", note if name == PLAIN_ALONE else f"{where}, {note}", spread))
         rows.append(Measured(f"{name}, CPU", cpu, "ms/frame", "", cpu_spread))
-        if name != "yardstick":
-            ratios = [
-                (one.wall_s / turn.wall_s * frames[name], one.cpu_s / turn.cpu_s * frames[name])
-                for one, turn in zip(plain, turns, strict=True)
-            ]
-            by_wall, by_cpu = middle([wall for wall, _ in ratios]), middle([cpu for _, cpu in ratios])
-            rows.append(Measured(f"{name} over yardstick", by_wall[0], "times", "wall time", by_wall[1]))
-            rows.append(Measured(f"{name} over yardstick, CPU", by_cpu[0], "times", "CPU time", by_cpu[1]))
+    for name in engines:
+        if PLAIN in taken:
+            pairs = zip(taken[PLAIN], taken[name], strict=True)
+            ratio, spread = middle([one.wall_s / turn.wall_s * frames[name] for one, turn in pairs])
+            rows.append(Measured(f"{name} over yardstick", ratio, "times", f"wall time, both on {where}", spread))
+        pairs = zip(taken[PLAIN_ALONE], taken[name], strict=True)
+        ratio, spread = middle([one.cpu_s / turn.cpu_s * frames[name] for one, turn in pairs])
+        rows.append(Measured(f"{name} over yardstick, CPU", ratio, "times", "CPU time, one thread each", spread))
     return rows

@@ -7,12 +7,15 @@ next question, so that another offset, another frame near by or other references
 from __future__ import annotations
 
 import atexit
+import itertools
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,12 +25,14 @@ from julnet_plugin.errors import InputError
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from julnet_plugin.face.tracks import Tracking
     from julnet_plugin.manager import Manager
     from julnet_plugin.media.reader import PlateFrame, PlateReader
-    from julnet_plugin.pipeline.cropdata import Plan
+    from julnet_plugin.pipeline.cropdata import CropChunk, Plan
     from julnet_plugin.pipeline.dub import Dub
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.pipeline.plan import ShotPlan
@@ -55,6 +60,37 @@ class Preview:
     references: tuple[int, ...]  #: plate frames that the mouth was borrowed from, as chosen in the stretch
 
 
+class _Scene:
+    """A stretch of a plate, ready to be drawn from."""
+
+    def __init__(self, job: Job, shots: ShotPlan, references: References, dub: Dub) -> None:
+        from julnet_plugin.effect import painter_of
+
+        self.job, self.shots, self.references = job, shots, references
+        self._painter = painter_of(job, shots, references, dub)
+
+    def close(self) -> None:
+        """Stop the painter's threads."""
+        self._painter.close()
+
+    def paint(self, frames: Sequence[PlateFrame]) -> list[tuple[PlateFrame, CropChunk | None]]:
+        """What the network draws for some frames that follow one another, each by itself; None where it isn't asked."""
+        first = self.job.frames.start
+        cuts = [self._painter.cut(frame, first) for frame in frames]
+        at = frames[0].index - first
+        chunk = self._painter.paint(iter(cuts), range(at, at + len(frames)), lambda: None)
+        rows = {int(position): row for row, position in enumerate(chunk.frames)}
+        return [(frame, _one_of(chunk, rows.get(frame.index - first))) for frame in frames]
+
+
+def _one_of(chunk: CropChunk, row: int | None) -> CropChunk | None:
+    """One frame of a chunk, as the first of a take."""
+    if row is None:
+        return None
+    maps = {name: getattr(chunk, name)[row : row + 1] for name in ("image", "sigma", "error")}
+    return replace(chunk, frames=np.zeros(1, np.int64), **maps)
+
+
 @dataclass(slots=True, kw_only=True)
 class Previews:
     """Answers questions about single frames, and remembers what the next one can use.
@@ -67,10 +103,15 @@ class Previews:
     manager: Manager
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="julnet-preview-")))
     _kept: dict[str, OrderedDict[Hashable, Any]] = field(default_factory=dict)
+    _latest: tuple[Hashable, _Scene] | None = None
+    _reading: tuple[Path | None, int, Generator[PlateFrame, None, None] | None] = (None, -1, None)
 
     def close(self) -> None:
         """Forget everything."""
         self._kept.clear()
+        if self._latest is not None:
+            self._latest[1].close()
+        self._latest, self._reading = None, (None, -1, None)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def frame(self, request: RedubRequest, frame: int, progress: ProgressFn) -> Preview:
@@ -88,10 +129,39 @@ class Previews:
 
         job = self._job(request, frame)
         with open_plate(job.info) as plate:
-            tracking = self._tracking(job, progress)
-            dub = self._dub(job)
-            shots, references = self._plan(job, plate, tracking, dub.duration_s)
-            return self._draw(job, plate, shots, references, dub, frame)
+            scene = self._scene(job, plate, progress)
+            decoded: PlateFrame = self._keep("picture", (request.plate, frame), lambda: self._decoded(plate, frame))
+            return self._draw(plate, scene, *scene.paint([decoded])[0])
+
+    def frames(self, request: RedubRequest, frames: FrameRange, progress: ProgressFn) -> Iterator[Preview]:
+        """Frames one after the other, as fast as the machine can: what plays while nothing is rendered yet.
+
+        Decoding, the network and compositing of neighbouring frames overlap; a few pictures are in flight.
+
+        Args:
+            request: as for `frame`.
+            frames: of the plate, inside the request's range.
+            progress: raising from it stops.
+
+        Raises:
+            InputError: the request cannot be rendered.
+        """
+        from julnet_plugin.media.reader import open_plate
+        from julnet_plugin.pipeline.threads import ordered_map, prefetch
+
+        at = frames.start
+        while at < frames.stop:
+            job = self._job(request, at)
+            part = FrameRange(start=at, stop=min(frames.stop, job.frames.stop))
+            with ExitStack() as stack:
+                plate = stack.enter_context(open_plate(job.info))
+                pool = stack.enter_context(ThreadPoolExecutor(job.workers, "julnet-preview"))
+                scene, together = self._scene(job, plate, progress), 2 * job.workers
+                decoded = stack.enter_context(closing(prefetch(plate.frames(part), together)))
+                painted = stack.enter_context(closing(prefetch(_painted(scene, decoded, together), together)))
+                draw = partial(self._drawn, plate, scene)
+                yield from stack.enter_context(closing(ordered_map(draw, painted, pool, together)))
+            at = part.stop
 
     def _job(self, request: RedubRequest, frame: int) -> Job:
         """A job on the stretch around the frame. Only a model that is not in memory is loaded."""
@@ -132,6 +202,30 @@ class Previews:
         dub: Dub = self._keep("dub", key, lambda: hear(request.dub, request.dub_track, job.extractor))
         return dub
 
+    def _scene(self, job: Job, plate: PlateReader, progress: ProgressFn) -> _Scene:
+        """What every frame of the stretch is drawn from; made anew when anything in the request changes."""
+        key = _frozen(job.request)
+        if self._latest is None or self._latest[0] != key:  # one at a time: the engine knows one shot's references
+            tracking, dub = self._tracking(job, progress), self._dub(job)
+            shots, references = self._plan(job, plate, tracking, dub.duration_s)
+            if self._latest is not None:
+                self._latest[1].close()
+            self._latest = key, _Scene(job, shots, references, dub)
+        return self._latest[1]
+
+    def _decoded(self, plate: PlateReader, frame: int) -> PlateFrame:
+        """One frame; the one after the last that was asked for is decoded without looking for a key frame."""
+        path, at, frames = self._reading
+        if (path, at) != (plate.info.path, frame):
+            if frames is not None:
+                frames.close()
+            frames = plate.frames(FrameRange(start=frame, stop=plate.info.frame_count))
+        assert frames is not None
+        self._reading = plate.info.path, -1, None  # if it fails, begin again
+        decoded = next(frames)
+        self._reading = plate.info.path, frame + 1, frames
+        return decoded
+
     def _plan(
         self, job: Job, plate: PlateReader, tracking: Tracking, dub_duration_s: float
     ) -> tuple[ShotPlan, References]:
@@ -147,35 +241,25 @@ class Previews:
         )
         return shots, references
 
-    def _draw(
-        self, job: Job, plate: PlateReader, shots: ShotPlan, references: References, dub: Dub, frame: int
-    ) -> Preview:
-        from julnet_plugin.effect import painter_of
-        from julnet_plugin.pipeline.cropdata import DATA, PLAN, Plan, chunk_name
+    def _draw(self, plate: PlateReader, scene: _Scene, decoded: PlateFrame, chunk: CropChunk | None) -> Preview:
+        """Composite one frame; safe in several threads."""
+        from julnet_plugin.pipeline.cropdata import Plan
 
+        job, shots, frame = scene.job, scene.shots, decoded.index
         position = frame - job.frames.start
-        decoded: PlateFrame = self._keep("picture", (job.request.plate, frame), lambda: plate.frame(frame))
-        chosen = tuple(references.frames_of(int(shots.plan.shot[position])))
-        if shots.plan.weight[position] <= 0:
+        chosen = tuple(scene.references.frames_of(int(shots.plan.shot[position])))
+        if chunk is None:
             shown = job.transform.to_preview(decoded.rgb)
             return Preview(frame=frame, picture=shown, redubbed=False, references=chosen)
-        painter = painter_of(job, shots, references, dub)
-        try:
-            cut = painter.cut(decoded, job.frames.start)
-            chunk = painter.paint(iter([cut]), range(position, position + 1), lambda: None)
-        finally:
-            painter.close()
         one = Plan(**{name: getattr(shots.plan, name)[[position]] for name in Plan.__dataclass_fields__})
-        folder = self.folder / "frame"
-        (folder / DATA).mkdir(parents=True, exist_ok=True)
-        replace(chunk, frames=np.zeros(1, np.int64)).save(folder / DATA / chunk_name(0))
-        one.save(folder / DATA / PLAN)
-        return Preview(
-            frame=frame, picture=self._composited(job, plate, one, folder, decoded), redubbed=True, references=chosen
-        )
+        picture = self._composited(job, plate, one, chunk, decoded)
+        return Preview(frame=frame, picture=picture, redubbed=True, references=chosen)
+
+    def _drawn(self, plate: PlateReader, scene: _Scene, painted: tuple[PlateFrame, CropChunk | None]) -> Preview:
+        return self._draw(plate, scene, *painted)
 
     def _composited(
-        self, job: Job, plate: PlateReader, plan: Plan, folder: Path, decoded: PlateFrame
+        self, job: Job, plate: PlateReader, plan: Plan, chunk: CropChunk, decoded: PlateFrame
     ) -> NDArray[np.uint8]:
         """The frame with what was drawn laid in, as a take has it."""
         from julnet_plugin.matte.calibration import calibration_of
@@ -184,8 +268,10 @@ class Previews:
         from julnet_plugin.pipeline.takedata import TakeData
 
         info, frame = job.engine.info, decoded.index
+        data = TakeData(self.folder, FrameRange(start=frame, stop=frame + 1), plan)
+        data.hold(0, chunk)
         maker = PatchMaker(
-            data=TakeData(folder, FrameRange(start=frame, stop=frame + 1), plan),
+            data=data,
             plate=plate,
             transform=job.transform,
             document=MatteDocument(settings=job.settings.matte, drive=job.settings.drive),
@@ -272,6 +358,14 @@ def faces_on(media: Path, frame: int, manager: Manager) -> list[dict[str, list[f
         }
         for landmarks in found
     ]
+
+
+def _painted(
+    scene: _Scene, decoded: Iterator[PlateFrame], together: int
+) -> Iterator[tuple[PlateFrame, CropChunk | None]]:
+    """Frames with what the network draws for them, some at a time, so that all of its threads have work."""
+    while group := list(itertools.islice(decoded, together)):
+        yield from scene.paint(group)
 
 
 def block_around(frame: int, wanted: FrameRange, count: int) -> FrameRange:

@@ -81,6 +81,11 @@ class TakeData:
             self._chunks.move_to_end(number)
             return self._chunks[number]
 
+    def hold(self, number: int, chunk: CropChunk) -> None:
+        """Use a chunk that lies in memory and on no disk."""
+        with self._lock:
+            self._chunks[number] = chunk
+
     def crop_size(self) -> tuple[int, int]:
         """(h, w) of the network's crop."""
         for position in range(0, len(self.plan), self.chunk_frames):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from julnet_plugin import RedubRequest
 from julnet_plugin.errors import InputError, MediaError
+from julnet_plugin.manager import make_manager
 from julnet_plugin.preview import BLOCK, Previews, _inside, block_around, write_picture
 from julnet_plugin.types import FrameRange
 
@@ -54,3 +58,35 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "frame.png"))[..., ::-1], picture)
     with pytest.raises(MediaError, match="cannot write"):
         write_picture(tmp_path / "missing" / "frame.png", picture)
+
+
+@pytest.fixture
+def asked(tiny_model: Path, plate: Path, line: Path, tmp_path: Path) -> RedubRequest:
+    settings = {"render.threads": 2}
+    return RedubRequest(
+        plate=plate, dub=line, take_dir=tmp_path / "never", model=str(tiny_model), device="cpu", settings=settings
+    )
+
+
+def test_frames_that_play_are_the_frames_that_are_asked_for_one_by_one(asked: RedubRequest, tmp_path: Path) -> None:
+    previews = Previews(manager=make_manager(), folder=tmp_path / "previews")
+    single = {n: previews.frame(asked, n, lambda *_: None) for n in (3, 4, 9, 5)}
+    played = list(previews.frames(asked, FrameRange(start=2, stop=12), lambda *_: None))
+    assert [preview.frame for preview in played] == list(range(2, 12))
+    for n, preview in single.items():
+        assert preview.redubbed
+        np.testing.assert_array_equal(preview.picture, played[n - 2].picture)
+    previews.close()
+
+
+def test_a_preview_after_a_change_is_the_one_that_a_fresh_start_gives(asked: RedubRequest, tmp_path: Path) -> None:
+    used = Previews(manager=make_manager(), folder=tmp_path / "used")
+    changes: list[dict[str, Any]] = [{"refs": "2,5"}, {"dub_offset_s": 0.2}, {"refs": "auto"}]
+    for change in changes:
+        request = replace(asked, **change)
+        fresh = Previews(manager=make_manager(), folder=tmp_path / "fresh")
+        wanted = fresh.frame(request, 7, lambda *_: None)
+        fresh.close()
+        np.testing.assert_array_equal(used.frame(request, 7, lambda *_: None).picture, wanted.picture)
+    assert not (tmp_path / "never").exists()
+    used.close()
