@@ -27,7 +27,7 @@ Picture = Callable[[int], NDArray[Any]]
 
 @pytest.fixture(scope="session", autouse=True)
 def own_home(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Tests, and the processes that they start, keep their certificate to themselves, and know nothing of each other."""
+    """Tests and the processes that they start keep their certificate to themselves, and know nothing of each other."""
     os.environ["JULNET_HOME"] = str(tmp_path_factory.mktemp("home"))
     os.environ["JULNET_CACHE"] = "off"
 

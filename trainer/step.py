@@ -8,8 +8,8 @@ from typing import Protocol, cast, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from julnet_plugin.face.crop import mouth_square
 from julnet_plugin.errors import SettingsError
+from julnet_plugin.face.crop import mouth_square
 from julnet_plugin.model.generator import Generator, GeneratorOutput
 from julnet_plugin.model.syncnet import SyncNet
 from trainer.batches import Batch
