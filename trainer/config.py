@@ -105,7 +105,14 @@ class LossSettings:
     perceptual: float = 5.0  #: λ3
     perceptual_full_every: int = 3  #: the perceptual loss sees full size every so many steps, half size always
     perceptual_network: str = ""  #: a VGG-19 file, or "filterbank"; empty = what this machine has
-    bins: int = 11
+    bins: int = 11  #: B of L_un2
+    spacing: str = "log"  #: of the bins: log or linear
+    width: float = 0.5  #: λ2 of Eq. 6, in squared standard deviations of the error
+    direction: str = "error||sigma"  #: of the divergence: Eq. 8; sigma||error is what Eq. 5 writes
+    variant: str = "scale_free"  #: sednet = SEDNet's fixed λ2 = 5 on 0-255 code values; `width` is then not used
+    detach_statistics: bool = True  #: false lets L_un2 move its bins through the error's mean and deviation, as SEDNet
+    inliers: float = 0.0  #: L_un1 counts errors within so many deviations of their mean (SEDNet: 3); 0 = all
+    halo: float = 0.0  #: L_un1 also counts a band around the mask, a tenth, so many crop widths wide
 
     def __post_init__(self) -> None:
         for name in (
@@ -122,9 +129,13 @@ class LossSettings:
             _within(f"loss.{name}", getattr(self, name), 0, 1e6)
         _within("loss.perceptual_full_every", self.perceptual_full_every, 1, 1_000_000)
         _within("loss.bins", self.bins, 3, 1000)
-        if self.discriminator not in ("light", "dinet"):
-            msg = f"loss.discriminator is {self.discriminator!r}, but light or dinet is needed"
-            raise SettingsError(msg, key="loss.discriminator")
+        _within("loss.width", self.width, 1e-3, 1e3)
+        _within("loss.inliers", self.inliers, 0, 1e3)
+        _within("loss.halo", self.halo, 0, 0.5)
+        _one_of("loss.discriminator", self.discriminator, "light", "dinet")
+        _one_of("loss.spacing", self.spacing, "log", "linear")
+        _one_of("loss.direction", self.direction, "error||sigma", "sigma||error")
+        _one_of("loss.variant", self.variant, "scale_free", "sednet")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,9 +191,7 @@ class TrainSettings:
         _within("train.threads", self.threads, 1, 1024)
         _within("train.validate_every", self.validate_every, 0, 1e9)
         _within("train.patience", self.patience, 0, 1e9)
-        if self.precision not in ("auto", "float32", "bfloat16"):
-            msg = f"train.precision is {self.precision!r}, but one of auto, float32, bfloat16 is needed"
-            raise SettingsError(msg, key="train.precision")
+        _one_of("train.precision", self.precision, "auto", "float32", "bfloat16")
         if (self.loss.adversarial_clip > 0 or self.loss.sync > 0) and not self.data.in_row:
             msg = "loss.sync and loss.adversarial_clip judge pictures in a row; set data.in_row = true beside them"
             raise SettingsError(msg, key="data.in_row")
@@ -197,4 +206,10 @@ class TrainSettings:
 def _within(key: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:  # NaN fails here too
         message = f"{key} is {value:g}, but it must lie between {low:g} and {high:g}"
+        raise SettingsError(message, key=key)
+
+
+def _one_of(key: str, value: str, *known: str) -> None:
+    if value not in known:
+        message = f"{key} is {value!r}, but one of {', '.join(known)} is needed"
         raise SettingsError(message, key=key)

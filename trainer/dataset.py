@@ -48,6 +48,7 @@ class ClipHeader:
     feature_step_s: float
     offset_s: float = 0.0  #: add to a frame's time to find its sound; measured by `prepare`
     offset_confidence: float = 0.0
+    set_aside: str = ""  #: why its sound does not belong to its lips; "" where it does
     has_pictures: bool = True  #: False for clips that only teach sound to lip shape
     source: str = ""  #: the footage that it was cut from
     source_hash: str = ""  #: of that footage's bytes

@@ -156,8 +156,8 @@ def _movies(given: Path) -> Iterator[Path]:
         suffix = path.suffix.lower()
         if suffix in PICTURES:
             pictures[path.parent] += 1
-        elif suffix in MOVIES and path.is_file():
-            yield path
+        elif suffix in MOVIES and (path.is_file() or (path.is_symlink() and not path.exists())):
+            yield path  # a link that leads nowhere, too: the table says so
     yield from (folder for folder, count in sorted(pictures.items()) if count > 1)
 
 

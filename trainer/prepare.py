@@ -254,12 +254,14 @@ def _synchronise(
     """Measure offsets, write the headers; returns who listened."""
     clips = [read_clip(folder / name, pictures=False) for name in names]
     for clip in clips:
-        clip.header = replace(clip.header, split=splits[clip.header.speaker], offset_s=0.0, offset_confidence=0.0)
+        known = replace(clip.header, split=splits[clip.header.speaker])
+        clip.header = replace(known, offset_s=0.0, offset_confidence=0.0, set_aside="")
     found, by = _listen(clips, settings, manager, teacher, progress) if settings.sync and clips else ([], "")
     for k, (name, clip) in enumerate(zip(names, clips, strict=True)):
         path, header = folder / name, clip.header
         if found:
-            header = replace(header, offset_s=found[k].offset_s, offset_confidence=found[k].confidence)
+            sync = found[k]
+            header = replace(header, offset_s=sync.offset_s, offset_confidence=sync.confidence, set_aside=sync.why)
         rewrite_header(path, header)
         if found and found[k].why:
             path.replace(path.with_suffix(ASIDE))
@@ -305,8 +307,8 @@ def _final_rows(folder: Path, records: Iterable[Record]) -> Iterator[Row]:
         if path.exists():
             yield row
         else:
-            detail = f"lips and sound do not agree (correlation {header.offset_confidence:.2f}), or are too far apart"
-            yield replace(row, verdict=g.REJECTED, reason=g.OUT_OF_SYNC, detail=detail, clip="", split="")
+            told = {"reason": g.OUT_OF_SYNC, "detail": header.set_aside}
+            yield replace(row, verdict=g.REJECTED, clip="", split="", **told)
 
 
 def _nothing(prepared: Prepared) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +21,19 @@ from trainer.losses import (
     distribution_matching,
     error_head_loss,
     error_map,
+    inlier_weight,
     lip_sync_loss,
     lsgan_discriminator_loss,
     lsgan_generator_loss,
+    region_weight,
     uncertainty_nll,
 )
 from trainer.perceptual import FeatureNetwork, perceptual_loss, to_device
 from trainer.state import Companions
 from trainer.team import Team
+
+if TYPE_CHECKING:
+    from trainer.losses.uncertainty import Direction, Spacing, Variant
 
 _WIDTHS = (32, 64, 128, 128)  #: of the judges, light enough for a CPU
 
@@ -142,12 +147,24 @@ def generator_losses(
     error = error_map(output.image, batch.target)
     terms = {"pixel": (error * weight).mean()}
     if settings.uncertainty > 0 and settings.nll > 0:
-        terms["uncertainty"] = uncertainty_nll(error, output.log_sigma, batch.mask)
+        counted = region_weight(batch.mask, round(settings.halo * batch.mask.shape[-1]))
+        if settings.inliers > 0:
+            counted = inlier_weight(error, counted, settings.inliers)
+        terms["uncertainty"] = uncertainty_nll(error, output.log_sigma, counted)
     if settings.error_head > 0:
         terms["error_head"] = error_head_loss(output.error, error, batch.mask)
     if settings.uncertainty > 0 and settings.matching > 0:
-        sigma = output.log_sigma.exp()
-        terms["matching"] = distribution_matching(error, sigma, batch.mask, bins=settings.bins)
+        terms["matching"] = distribution_matching(
+            error,
+            output.log_sigma.exp(),
+            batch.mask,
+            bins=settings.bins,
+            spacing=cast("Spacing", settings.spacing),
+            width=settings.width,
+            detach_statistics=settings.detach_statistics,
+            direction=cast("Direction", settings.direction),
+            variant=cast("Variant", settings.variant),
+        )
     if network is not None and settings.perceptual > 0:
         terms["perceptual"] = perceptual_loss(network, output.image, batch.target, box=lip_box(batch), full=full)
     return terms

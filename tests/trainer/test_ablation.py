@@ -109,7 +109,11 @@ def test_the_spread_is_that_of_a_sample() -> None:
     found = Spread.of([1.0, 3.0])
     assert found is not None
     assert (found.mean, found.std, found.count) == pytest.approx((2.0, 2**0.5, 2))
+    assert found.text(1) == "2.0 ± 1.4"
     assert Spread.of([float("nan")]) is None
+    alone = Spread.of([0.25])
+    assert alone is not None
+    assert alone.text(2, "+") == "+0.25 (one seed)"  # not ± 0.00, which would claim certainty
 
 
 def test_the_papers_tables_are_all_planned_with_its_numbers() -> None:

@@ -13,6 +13,7 @@ import torch
 
 from julnet_plugin.errors import CheckpointError, SettingsError
 from julnet_plugin.model.checkpoint import save_checkpoint
+from julnet_plugin.model.generator import GeneratorOutput
 from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.paper import PaperConfig, PaperGenerator
 from julnet_plugin.model.syncnet import SyncNet, SyncNetConfig
@@ -23,7 +24,7 @@ from trainer.dataset import Clip
 from trainer.lipshape import fit_lip_basis
 from trainer.loop import Drawn
 from trainer.recipe import load_recipe
-from trainer.step import GeneratorLesson, judged_box, render, sync_scores
+from trainer.step import GeneratorLesson, generator_losses, judged_box, render, sync_scores
 from trainer.team import Team
 
 MakeClip = Callable[..., Clip]
@@ -134,6 +135,32 @@ def test_one_network_paints_every_size_of_its_stages(clips: list[Clip], size: tu
 
 
 @pytest.mark.parametrize(
+    ("changes", "moved"),
+    [
+        ({"bins": 9}, {"matching"}),
+        ({"spacing": "linear"}, {"matching"}),
+        ({"width": 1.0}, {"matching"}),
+        ({"direction": "sigma||error"}, {"matching"}),
+        ({"variant": "sednet"}, {"matching"}),
+        ({"inliers": 1.0}, {"uncertainty"}),
+        ({"halo": 0.1}, {"uncertainty"}),
+    ],
+)
+def test_every_reading_of_the_uncertainty_loss_that_a_recipe_may_choose_moves_its_own_term(
+    changes: dict[str, Any], moved: set[str]
+) -> None:
+    torch.manual_seed(0)
+    target, mask = torch.rand(1, 3, 52, 40), torch.zeros(1, 1, 52, 40)
+    mask[..., 24:40, 10:30] = 1
+    drawn = GeneratorOutput(torch.rand(1, 3, 52, 40), torch.rand(1, 1, 52, 40), torch.rand(1, 1, 52, 40).log())
+    batch = Batch(target, mask, target[0, 0], target[None], target[0], target[0])
+    plain = LossSettings(perceptual=0)
+    before = generator_losses(drawn, batch, plain, None, full=False)
+    after = generator_losses(drawn, batch, replace(plain, **changes), None, full=False)
+    assert {name for name in before if not torch.allclose(before[name], after[name], rtol=1e-3)} == moved
+
+
+@pytest.mark.parametrize(
     ("size", "seen"),
     [((416, 320), (192, 224)), ((208, 160), (96, 112)), ((104, 80), (64, 64)), ((52, 40), (52, 40))],
 )
@@ -166,7 +193,8 @@ def test_the_network_is_compiled_where_that_is_asked_for(clips: list[Clip], monk
         (["loss.sync=0.1", "data.in_row=true"], "give its weights as loss.syncnet"),
         (["loss.adversarial_clip=1"], "set data.in_row = true"),
         (["data.mouth=100"], "a multiple of 32"),
-        (["loss.discriminator='huge'"], "light or dinet"),
+        (["loss.discriminator='huge'"], "one of light, dinet"),
+        (["loss.direction='both'"], r"one of error\|\|sigma, sigma\|\|error"),
         (["train.accumulate=0"], "must lie between 1"),
     ],
 )

@@ -90,12 +90,19 @@ def test_good_footage_becomes_clips_and_bad_footage_a_line_of_the_table(
     for name, content in {"empty.mov": b"", "text.mp4": b"not a movie", "cut.mp4": good[0].read_bytes()[:9000]}.items():
         (tmp_path / name).write_bytes(content)
         bad[tmp_path / name] = g.CORRUPT
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "away.mov").symlink_to(tmp_path / "a disk that is not there.mov")
+    bad[tmp_path / "disk" / "away.mov"] = g.CORRUPT
     shutil.copy(good[0], tmp_path / "zz_copy.mp4")
     bad[tmp_path / "zz_copy.mp4"] = g.DUPLICATE
 
     stages: set[str] = set()
     prepared = prepare(
-        [*good, *bad], tmp_path / "set", SETTINGS, manager, progress=lambda stage, done, total: stages.add(stage)
+        [*good, *bad.keys() - {tmp_path / "disk" / "away.mov"}, tmp_path / "disk"],
+        tmp_path / "set",
+        SETTINGS,
+        manager,
+        progress=lambda stage, done, total: stages.add(stage),
     )
 
     found = rows(prepared)
@@ -106,7 +113,7 @@ def test_good_footage_becomes_clips_and_bad_footage_a_line_of_the_table(
     assert "prepare" in stages
     table = prepared.table.read_text("utf-8").splitlines()
     assert len(table) == 1 + len(good) + len(bad)
-    assert all(name in prepared.text() for name in ("no audio 1", "silent 1", "corrupt 3", "duplicate 1", "no face 1"))
+    assert all(name in prepared.text() for name in ("no audio 1", "silent 1", "corrupt 4", "duplicate 1", "no face 1"))
 
     clip = read_clip(tmp_path / "set" / found["ann_1.mp4"].clip)
     assert clip.crop(0).shape == (208, 160, 3)
@@ -276,6 +283,7 @@ def test_offsets_end_in_the_headers_and_what_is_out_of_sync_is_set_aside(
     found = rows(prepared)
     assert found["late.mov"].offset_ms == pytest.approx(100, abs=21)
     assert (found["dubbed.mov"].verdict, found["dubbed.mov"].reason) == (g.REJECTED, g.OUT_OF_SYNC)
+    assert "agree nowhere within 0.24 s" in found["dubbed.mov"].detail
     assert [path.name for path in clip_paths(folder)] == ["late.safetensors"]
     assert read_header(folder / "late.safetensors").offset_s == pytest.approx(0.1, abs=0.021)
 

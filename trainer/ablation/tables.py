@@ -32,6 +32,11 @@ class Spread:
             mean=statistics.fmean(known), std=statistics.stdev(known) if len(known) > 1 else 0.0, count=len(known)
         )
 
+    def text(self, digits: int, sign: str = "") -> str:
+        """Mean ± deviation; a single seed has no deviation to tell."""
+        mean = f"{self.mean:{sign}.{digits}f}"
+        return f"{mean} ± {self.std:.{digits}f}" if self.count > 1 else f"{mean} (one seed)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -183,10 +188,10 @@ def _markdown_table(table: AblationTable, judges: Mapping[str, str]) -> list[str
         known = "" if verdict.paper is None else f", paper {verdict.paper:+.{score.digits}f}"
         lines.append(
             f"- {verdict.better} minus {verdict.worse}: {score.heading.format(**judges)} "
-            f"{difference.mean:+.{score.digits}f} ± {difference.std:.{score.digits}f}{known}: **{verdict.verdict}**"
+            f"{difference.text(score.digits, '+')}{known}: **{verdict.verdict}**"
         )
     return [*lines, ""]
 
 
 def _cell(value: Spread | None, digits: int) -> str:
-    return "–" if value is None else f"{value.mean:.{digits}f} ± {value.std:.{digits}f}"
+    return "–" if value is None else value.text(digits)
