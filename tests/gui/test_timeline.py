@@ -26,12 +26,14 @@ from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 from gui import bin as media_bin
 from gui import preferences, timeline
 from gui.palette import CommandPalette, ShortcutEditor, score
+from gui.projects import unsaved_folder
 from gui.timeline.panel import TimelinePanel
 from gui.timeline.view import nice_step
 from gui.window import Window
 from host_adapters.standalone import scene, storage
 from host_adapters.standalone.project import on_timeline
 from host_adapters.worker_client import WorkerClient
+from julnet_plugin.types import RedubRequest
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -271,6 +273,36 @@ def test_a_full_disk_while_saving_is_one_sentence(
     assert not window.projects.save()
     assert "the disk is full" in window.statusBar().currentMessage()
     assert window.isWindowModified()
+
+
+def test_a_take_comes_to_its_clip_in_a_project_that_is_saved_beside_its_media(
+    window: Window, panel: TimelinePanel, plate: Path, take: Path, tmp_path: Path
+) -> None:
+    assert window.projects.save_to(tmp_path / "scene.julnet")
+    assert window.project.value.media[0].media.path == "../plate.mov"
+    redub: Any = window.panels["redub"]
+    assert redub._attach(RedubRequest(plate=plate, dub=plate, take_dir=take))
+    assert [clip.active_take for clip in panel.timeline.track("v1").clips] == ["take"] * 3
+
+
+def test_edits_of_a_project_that_cannot_be_written_are_said_and_kept_elsewhere(
+    qtbot: QtBot, window: Window, panel: TimelinePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "locked.julnet"
+    assert window.projects.save_to(folder)
+    access = os.access
+    monkeypatch.setattr("gui.projects.os.access", lambda path, mode: path != folder and access(path, mode))
+    window.record.seek(6)
+    panel.razor(everywhere=True)
+    assert "locked.julnet cannot be written" in window.statusBar().currentMessage()
+    qtbot.waitUntil(lambda: window.projects.autosaved, timeout=10_000)
+    assert not (folder / "autosave.otio").exists()
+    [left] = unsaved_folder().glob("*/autosave.otio")
+    kept = storage.load(left).project
+    assert len(kept.timeline.track("v1").clips) == len(window.project.value.timeline.track("v1").clips)
+    path = storage.absolute_path(kept.media[0].media.path, left.parent)
+    assert path == window.project.path_of(window.project.value.media[0].media.path)
+    window.project.history.set_clean()
 
 
 def test_projects_that_cannot_be_opened_say_so_and_leave_the_open_one(
