@@ -208,9 +208,13 @@ class Journey:
 
     def review(self) -> None:
         """Walk the worst stretches, and compare."""
+        from gui.matte.part import editor_of
+
+        editor = editor_of(self.window)
         self.key("N")
         self.key("U")
         until(lambda: self.window.shown_frame == self.window.session)
+        until(lambda: editor.prepared is not None and editor.prepared.frame == self.window.session.frame)
         self.shot("worst_stretch")
         self.key("U")
         self.key("W")
@@ -269,6 +273,7 @@ class Journey:
         self.answer_dialog(str(self.folder / "scene.julnet"))
         self.key("Ctrl+S")
         until(lambda: window.project.folder == self.folder / "scene.julnet")
+        until(lambda: window.shown_frame == window.session and window.session.take is not None)
         self.shot("saved")
         window.record.seek(10)
         self.key("M")
@@ -292,7 +297,7 @@ class Journey:
         window = self.window
         window.open(self.folder / "scene.julnet")
         until(lambda: "Recovered" in window.statusBar().currentMessage())
-        until(lambda: window.session.take is not None)
+        until(lambda: window.session.take is not None and window.shown_frame == window.session)
         self.key("\\")
         until(lambda: timeline.of(window).thumbnails.idle)
         self.shot("recovered")

@@ -275,6 +275,18 @@ def test_a_full_disk_while_saving_is_one_sentence(
     assert window.isWindowModified()
 
 
+def test_saving_elsewhere_does_not_blank_the_picture(
+    qtbot: QtBot, window: Window, panel: TimelinePanel, tmp_path: Path
+) -> None:
+    window.record.seek(3)
+    window.show_record()
+    qtbot.waitUntil(lambda: window.shown_frame == window.session, timeout=20_000)
+    assert window.projects.save_to(tmp_path / "scene.julnet")
+    assert window.session.plate is not None
+    qtbot.waitUntil(lambda: window.shots.queue.idle, timeout=20_000)
+    assert window.viewer.image is not None
+
+
 def test_a_take_comes_to_its_clip_in_a_project_that_is_saved_beside_its_media(
     window: Window, panel: TimelinePanel, plate: Path, take: Path, tmp_path: Path
 ) -> None:
