@@ -153,6 +153,8 @@ def seeks(window: Any, count: int) -> int:
             end = time.perf_counter() + 0.05
             until(lambda end=end: time.perf_counter() > end)  # type: ignore[misc]
             window.player.stop()
+        if window.session.plate is None:  # behind the end of the timeline is room to put something
+            window.seek(frames - 1)
         until(lambda: window.shown_frame is window.session)
         wrong += number_in(pixels_of(window)) != window.session.frame
     return wrong

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from PySide6.QtGui import QDropEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 
+from benchmarks.editor_leaks import Held, leaks_in
 from gui import bin as media_bin
 from gui import preferences, timeline
 from gui.palette import CommandPalette, ShortcutEditor, score
@@ -410,6 +412,13 @@ def test_windows_and_projects_leave_no_threads_files_or_widgets_behind(qtbot: Qt
     assert after[0] <= before[0]
     assert after[1] <= before[1] + 1
     assert after[2] <= before[2]
+
+
+def test_the_leak_command_tells_growth_from_a_level_that_was_reached() -> None:
+    calm = [Held(400 + number, 8, 18, 300) for number in range(3)] + [Held(430, 8, 18, 320)] * 6
+    assert leaks_in(calm) == []
+    leaking = [replace(held, files=18 + number) for number, held in enumerate(calm)]
+    assert leaks_in(leaking) == ["files grew from 23 to 24"]
 
 
 def test_every_action_has_a_menu_a_tip_and_is_in_the_palette(window: Window) -> None:
