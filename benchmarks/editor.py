@@ -1,8 +1,8 @@
 """The editor's numbers, offscreen: scrubbing, the timeline's paint loop, cold start, seeking, sound and picture.
 
-    python benchmarks/editor.py [--quick] [--json FILE]
+    python benchmarks/editor.py [--quick] [--size 1920x1080] [--json FILE]
 
-Everything that is shown is made here: a 1080p clip with the frame number in its pixels, a take with a matte beside it.
+Everything that is shown is made here: a clip with the frame number in its pixels, a take with a matte beside it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def number_in(rgb: Any) -> int:
 def matte(number: int) -> Any:
     """A soft spot where a mouth would be."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
-    spot = np.exp(-(((x - 960) / 130) ** 2 + ((y - 700 - number % 5) / 90) ** 2))
+    across, down = WIDTH / 1920, HEIGHT / 1080
+    spot = np.exp(-(((x - 960 * across) / (130 * across)) ** 2 + ((y - 700 * down - number % 5) / (90 * down)) ** 2))
     return np.repeat((255 * spot).astype(np.uint8)[..., None], 3, axis=2)
 
 
@@ -153,6 +154,8 @@ def seeks(window: Any, count: int) -> int:
             end = time.perf_counter() + 0.05
             until(lambda end=end: time.perf_counter() > end)  # type: ignore[misc]
             window.player.stop()
+        if window.session.plate is None:  # behind the end of the timeline is room to put something
+            window.seek(frames - 1)
         until(lambda: window.shown_frame is window.session)
         wrong += number_in(pixels_of(window)) != window.session.frame
     return wrong
@@ -308,8 +311,10 @@ def main() -> None:
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer of everything")
+    parser.add_argument("--size", default=f"{WIDTH}x{HEIGHT}", help="of the pictures")
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     options = parser.parse_args()
+    globals().update(zip(("WIDTH", "HEIGHT"), map(int, options.size.split("x")), strict=True))
     frames, moves, count = (50, 60, 40) if options.quick else (150, 300, 500)
     numbers: dict[str, float] = cold_start(2 if options.quick else 5)
     with tempfile.TemporaryDirectory() as name:

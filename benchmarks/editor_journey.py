@@ -116,21 +116,21 @@ class Journey:
         index = next(index for index in rows if str(index.data()).startswith(name))
         QTest.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualRect(index).center())
 
-    def type_in_dialog(self, text: str) -> None:
-        """Type into the file dialog that comes up next, and press Return."""
+    def answer_dialog(self, text: str) -> None:
+        """Name a file in the dialog that comes up next, and click Save."""
         from PySide6.QtCore import Qt, QTimer
         from PySide6.QtTest import QTest
-        from PySide6.QtWidgets import QApplication, QLineEdit
+        from PySide6.QtWidgets import QApplication, QDialogButtonBox, QLineEdit
 
         def answer() -> None:
             dialog = QApplication.activeModalWidget()
             field = None if dialog is None else dialog.findChild(QLineEdit, "fileNameEdit")
-            if field is None:
+            box = None if dialog is None else dialog.findChild(QDialogButtonBox)
+            if field is None or box is None:
                 QTimer.singleShot(50, answer)
                 return
-            field.clear()
-            QTest.keyClicks(field, text)
-            QTest.keyClick(field, Qt.Key.Key_Return)
+            field.setText(text)  # typing opens Qt's list of completions, which needs a window manager to go away
+            QTest.mouseClick(box.button(QDialogButtonBox.StandardButton.Save), Qt.MouseButton.LeftButton)
 
         QTimer.singleShot(50, answer)
 
@@ -208,9 +208,13 @@ class Journey:
 
     def review(self) -> None:
         """Walk the worst stretches, and compare."""
+        from gui.matte.part import editor_of
+
+        editor = editor_of(self.window)
         self.key("N")
         self.key("U")
         until(lambda: self.window.shown_frame == self.window.session)
+        until(lambda: editor.prepared is not None and editor.prepared.frame == self.window.session.frame)
         self.shot("worst_stretch")
         self.key("U")
         self.key("W")
@@ -223,9 +227,13 @@ class Journey:
         from PySide6.QtCore import QPoint, Qt
         from PySide6.QtTest import QTest
 
+        from gui.matte.part import editor_of
+
         window, viewer = self.window, self.window.viewer
         if not window.docks.in_front("matte"):
             self.key("Alt+5")
+        editor = editor_of(window)
+        until(lambda: editor.prepared is not None and editor.prepared.frame == window.session.frame)
         self.key("Z")
         QTest.qWait(300)
         self.key("P")
@@ -240,6 +248,7 @@ class Journey:
         QTest.mouseRelease(viewer, Qt.MouseButton.LeftButton, pos=start + QPoint(48, 2))
         QTest.qWait(300)
         self.painted = len(window.project.history.names) > before
+        assert self.painted
         self.shot("painted")
         self.key("Escape")
         self.key("Shift+Z")
@@ -261,9 +270,10 @@ class Journey:
     def save(self) -> None:
         """Save, edit on without saving, and wait to be killed."""
         window = self.window
-        self.type_in_dialog(str(self.folder / "scene.julnet"))
+        self.answer_dialog(str(self.folder / "scene.julnet"))
         self.key("Ctrl+S")
         until(lambda: window.project.folder == self.folder / "scene.julnet")
+        until(lambda: window.shown_frame == window.session and window.session.take is not None)
         self.shot("saved")
         window.record.seek(10)
         self.key("M")
@@ -287,7 +297,7 @@ class Journey:
         window = self.window
         window.open(self.folder / "scene.julnet")
         until(lambda: "Recovered" in window.statusBar().currentMessage())
-        until(lambda: window.session.take is not None)
+        until(lambda: window.session.take is not None and window.shown_frame == window.session)
         self.key("\\")
         until(lambda: timeline.of(window).thumbnails.idle)
         self.shot("recovered")

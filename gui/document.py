@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
 from host_adapters.standalone.history import History
 from host_adapters.standalone.project import Project, check_project
+from host_adapters.standalone.storage import absolute_path
 from host_adapters.standalone.timeline import TimelineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class Document(QObject):
@@ -87,8 +88,7 @@ class Document(QObject):
 
     def path_of(self, path: str) -> Path:
         """A file that the project names, where it is on this machine."""
-        given = Path(path)
-        return given if given.is_absolute() or self.folder is None else self.folder / given
+        return absolute_path(path, self.folder)
 
     def _put(self, project: Project) -> None:
         self._value = project

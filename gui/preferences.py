@@ -29,7 +29,7 @@ def set_keys(changed: dict[str, list[str]]) -> None:
 
 def proxies() -> bool:
     """Whether proxies are made where playing falls behind."""
-    return _json("proxies", [True]) != [False]
+    return bool(_json("proxies", [True]) != [False])
 
 
 def set_proxies(on: bool) -> None:

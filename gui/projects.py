@@ -210,7 +210,7 @@ class Projects(QObject):
         self.show_title()
         if self._opening:
             return
-        folder = self._document.folder or self._scratch_folder()
+        project, folder = self._kept(project)
         self._saver.add(
             "autosave",
             lambda: storage.autosave(project, folder),
@@ -218,7 +218,25 @@ class Projects(QObject):
             lambda said: self._window.say(said),
             anew=True,
         )
-        self._check_missing(project)
+        self._check_missing(self._document.value)
+
+    def _kept(self, project: Project) -> tuple[Project, Path]:
+        """Where edits are kept, and the project with paths as they are named from there.
+
+        A project without a name, and one whose folder cannot be written, is kept with the user's own data.
+        """
+        folder = self._document.folder
+        if folder is not None and os.access(folder, os.W_OK):
+            return project, folder
+        known = self._scratch is not None
+        scratch = self._scratch_folder()
+        if folder is None:
+            return project, scratch
+        if not known:
+            self._window.say(
+                f"{folder} cannot be written: edits are kept for the next start; save the project to another folder"
+            )
+        return storage.moved_to(project, folder, scratch), scratch
 
     @property
     def autosaved(self) -> bool:

@@ -29,40 +29,43 @@ class Shots(QObject):
         self.queue = WorkQueue("julnet-shots", parent=self)
         self._media: dict[Path, MediaInfo | str] = {}
         self._takes: dict[tuple[Path, Path], TakeView | str] = {}
+        self._stale: set[object] = set()  # what is known but has to be looked up again
 
     def media(self, path: Path) -> MediaInfo | str | None:
         """What a medium is; a sentence when it cannot be read; None while it is looked up."""
-        if path not in self._media:
+        if path not in self._media or path in self._stale:
+            self._stale.discard(path)
             self.queue.add(
                 path,
                 lambda: _probe(path),
                 lambda info: self._learn(self._media, path, info),
                 lambda sentence: self._learn(self._media, path, sentence),
             )
-            return None
-        return self._media[path]
+        return self._media.get(path)
 
     def take(self, folder: Path, plate: MediaInfo) -> TakeView | str | None:
         """A take of a plate; a sentence when it cannot be opened; None while it is looked up."""
         key = (folder, plate.path)
-        if key not in self._takes:
+        if key not in self._takes or key in self._stale:
+            self._stale.discard(key)
             self.queue.add(
                 key,
                 lambda: open_take(folder, plate),
                 lambda view: self._learn(self._takes, key, view),
                 lambda sentence: self._learn(self._takes, key, sentence),
             )
-            return None
-        return self._takes[key]
+        return self._takes.get(key)
 
     def know(self, info: MediaInfo, path: Path) -> None:
         """A medium that was probed elsewhere."""
         self._media[path] = info
+        self._stale.discard(path)
 
     def forget(self) -> None:
-        """Look everything up again: files have moved, come back or changed."""
-        self._media.clear()
-        self._takes.clear()
+        """Look everything up again: files have moved, come back or changed. What is seen stays until that is done."""
+        self._media = {path: known for path, known in self._media.items() if not isinstance(known, str)}
+        self._takes = {key: known for key, known in self._takes.items() if not isinstance(known, str)}
+        self._stale = {*self._media, *self._takes}
         self.learned.emit()
 
     def forget_take(self, folder: Path) -> None:

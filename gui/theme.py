@@ -38,6 +38,7 @@ QLineEdit:read-only {{ color: {QUIET.name()}; }}
 QPushButton, QToolButton {{
     background: {PANEL.lighter(125).name()}; border: 1px solid {LINE.name()}; border-radius: 4px; padding: 5px 12px;
 }}
+QFileDialog QToolButton {{ padding: 3px; }}
 QToolButton#small {{ padding: 3px 8px; }}
 QToolButton#thumbnail {{ padding: 1px; font-size: 11px; color: {QUIET.name()}; }}
 QToolButton#key {{ padding: 2px 0; min-width: 22px; border: none; background: transparent; }}

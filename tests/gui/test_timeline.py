@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,18 @@ from PySide6.QtGui import QDropEvent, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 
+from benchmarks.editor_leaks import Held, leaks_in
 from gui import bin as media_bin
 from gui import preferences, timeline
 from gui.palette import CommandPalette, ShortcutEditor, score
+from gui.projects import unsaved_folder
 from gui.timeline.panel import TimelinePanel
 from gui.timeline.view import nice_step
 from gui.window import Window
 from host_adapters.standalone import scene, storage
 from host_adapters.standalone.project import on_timeline
 from host_adapters.worker_client import WorkerClient
+from julnet_plugin.types import RedubRequest
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -273,6 +277,48 @@ def test_a_full_disk_while_saving_is_one_sentence(
     assert window.isWindowModified()
 
 
+def test_saving_elsewhere_does_not_blank_the_picture(
+    qtbot: QtBot, window: Window, panel: TimelinePanel, tmp_path: Path
+) -> None:
+    window.record.seek(3)
+    window.show_record()
+    qtbot.waitUntil(lambda: window.shown_frame == window.session, timeout=20_000)
+    assert window.projects.save_to(tmp_path / "scene.julnet")
+    assert window.session.plate is not None
+    qtbot.waitUntil(lambda: window.shots.queue.idle, timeout=20_000)
+    assert window.viewer.image is not None
+
+
+def test_a_take_comes_to_its_clip_in_a_project_that_is_saved_beside_its_media(
+    window: Window, panel: TimelinePanel, plate: Path, take: Path, tmp_path: Path
+) -> None:
+    assert window.projects.save_to(tmp_path / "scene.julnet")
+    assert window.project.value.media[0].media.path == "../plate.mov"
+    redub: Any = window.panels["redub"]
+    assert redub._attach(RedubRequest(plate=plate, dub=plate, take_dir=take))
+    assert [clip.active_take for clip in panel.timeline.track("v1").clips] == ["take"] * 3
+
+
+def test_edits_of_a_project_that_cannot_be_written_are_said_and_kept_elsewhere(
+    qtbot: QtBot, window: Window, panel: TimelinePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "locked.julnet"
+    assert window.projects.save_to(folder)
+    access = os.access
+    monkeypatch.setattr("gui.projects.os.access", lambda path, mode: path != folder and access(path, mode))
+    window.record.seek(6)
+    panel.razor(everywhere=True)
+    assert "locked.julnet cannot be written" in window.statusBar().currentMessage()
+    qtbot.waitUntil(lambda: window.projects.autosaved, timeout=10_000)
+    assert not (folder / "autosave.otio").exists()
+    [left] = unsaved_folder().glob("*/autosave.otio")
+    kept = storage.load(left).project
+    assert len(kept.timeline.track("v1").clips) == len(window.project.value.timeline.track("v1").clips)
+    path = storage.absolute_path(kept.media[0].media.path, left.parent)
+    assert path == window.project.path_of(window.project.value.media[0].media.path)
+    window.project.history.set_clean()
+
+
 def test_projects_that_cannot_be_opened_say_so_and_leave_the_open_one(
     qtbot: QtBot, window: Window, panel: TimelinePanel, tmp_path: Path
 ) -> None:
@@ -366,6 +412,13 @@ def test_windows_and_projects_leave_no_threads_files_or_widgets_behind(qtbot: Qt
     assert after[0] <= before[0]
     assert after[1] <= before[1] + 1
     assert after[2] <= before[2]
+
+
+def test_the_leak_command_tells_growth_from_a_level_that_was_reached() -> None:
+    calm = [Held(400 + number, 8, 18, 300) for number in range(3)] + [Held(430, 8, 18, 320)] * 6
+    assert leaks_in(calm) == []
+    leaking = [replace(held, files=18 + number) for number, held in enumerate(calm)]
+    assert leaks_in(leaking) == ["files grew from 23 to 24"]
 
 
 def test_every_action_has_a_menu_a_tip_and_is_in_the_palette(window: Window) -> None:
