@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from julnet_plugin.manager import Manager
 
 _MOST_MINUTES = 1440
+_PICTURES = ("prores", "prores4444", "h264", "png")  #: deliveries that hold the whole picture
 
 
 class Redub:
@@ -114,6 +115,10 @@ def _redub_in_timeline(args: argparse.Namespace) -> int:
     if project is not None:
         if args.place != "track":
             raise SettingsError(f"{args.timeline.name} holds takes on a track: leave out --place", key="place")
+        deliver = deliveries_from(args.deliver) or _PICTURES[:1]
+        if not set(deliver) & set(_PICTURES):
+            found = ", ".join(deliver)
+            raise SettingsError(f"{found} is no picture for an editor: deliver {' or '.join(_PICTURES)} too", "deliver")
         out = args.timeline_out or args.timeline
         project.check_out(out)
         found = project.find(args.clip, args.handles)

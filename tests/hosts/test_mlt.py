@@ -386,6 +386,7 @@ def test_the_command_redubs_a_clip_of_a_project_and_writes_the_project_with_the_
     [
         (["--clip", "plat.mov"], "did you mean 'plate.mov'"),
         (["--clip", "plate.mov", "--place", "reference"], "leave out --place"),
+        (["--clip", "plate.mov", "--deliver", "exr,matte-png"], "is no picture for an editor"),
         (["--clip", "plate.mov", "--timeline-out", "x.otio"], "choose a --timeline-out with ."),
         (["--clip", "plate.mov", "--timeline-out", "/nowhere/film{suffix}"], "is missing or read-only"),
     ],
