@@ -79,10 +79,9 @@ class ResolveSession(HostSession):
         """Whether the timeline that this session is of is still the open one."""
         project = _current_project(self._resolve)
         timeline = project.GetCurrentTimeline() if project else None
-        return bool(timeline) and (project.GetUniqueId(), timeline.GetUniqueId()) == (
-            self._project_id,
-            self._timeline_id,
-        )
+        if not project or not timeline:
+            return False
+        return bool(project.GetUniqueId() == self._project_id and timeline.GetUniqueId() == self._timeline_id)
 
     def list_clips(self) -> list[ClipRef]:
         timeline = self._timeline()
@@ -491,8 +490,8 @@ class ResolveSession(HostSession):
             white_shows=matte.white_shows,
             enabled=matte.enabled,
         )
-        with open(os.path.join(take.folder, ATTACHED), "w", encoding="utf-8") as file:
-            json.dump({"matte": matte.path}, file)
+        with open(os.path.join(take.folder, ATTACHED), "w", encoding="utf-8") as note:
+            json.dump({"matte": matte.path}, note)
         path = os.path.join(take.folder, "resolve.comp")
         with open(path, "w", encoding="utf-8") as file_out:
             file_out.write(fusion_switch(switch))

@@ -123,14 +123,11 @@ def test_a_kdenlive_project_keeps_its_tracks_filters_and_bin(tmp_path: Path, mak
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
-def test_a_kdenlive_project_with_a_take_is_rendered_by_melt(tmp_path: Path, make_shot: Any, make_take: Any) -> None:
-    shot = make_shot(start=2, stop=14, record_in=5)
-    path = tmp_path / "film.kdenlive"
-    path.write_text(KDENLIVE.format(folder=tmp_path), "utf-8")
-    session = MltSession(str(path))
+def test_a_take_in_an_editor_s_project_is_what_melt_renders(film: Path, line: Any, tmp_path: Path) -> None:
+    session = MltSession(str(film))
     (clip,) = session.selection()
     before = planes_of(Path(session.render(clip.record, str(tmp_path / "a"))))[0].astype(int)
-    session.place_take(clip, make_take(shot))
+    session.place_take(clip, line)
     after = planes_of(Path(session.render(clip.record, str(tmp_path / "b"))))[0].astype(int)
     assert np.abs(before + after - 251).max() <= 2  # the dub is the plate's negative: 16 + 235
 
