@@ -405,7 +405,14 @@ class ResolveSession(HostSession):
         placed = timeline.GetItemListInTrack("video", index) or []  # what the call returns may be a husk
         fits = len(placed) == 1 and whole(placed[0].GetDuration()) == len(clip.record)
         if not fits or whole(placed[0].GetStart()) != request["recordFrame"]:
+            shown = whole(placed[0].GetDuration()) if placed else 0
             timeline.DeleteTrack("video", index)
+            if shown and shown != len(clip.record):  # it floors lengths between rates
+                rates = f"{float(clip.source_rate):g} in {float(clip.record_rate):g}"
+                raise HostRefused(
+                    f"Resolve shows {shown} frames of the take {take.name} where the clip has {len(clip.record)}, "
+                    f"since their rates differ ({rates}): trim the clip by a frame and place the take again"
+                )
             raise HostRefused(
                 f"Resolve took the take {take.name} neither as a take nor on a track: unlock the timeline and try again"
             )

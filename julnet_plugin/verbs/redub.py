@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from julnet_plugin.console import Console
+    from julnet_plugin.interfaces import ProjectFile
     from julnet_plugin.manager import Manager
 
 _MOST_MINUTES = 1440
@@ -111,7 +112,8 @@ def _redub_in_timeline(args: argparse.Namespace) -> int:
         raise SettingsError("--timeline needs --clip NAME: which clip to re-dub", key="clip")
     if args.handles < 0:
         raise SettingsError(f"{args.handles} handles were asked for: give 0 or more", key="handles")
-    project = args.manager.open_project(args.timeline)
+    project: ProjectFile | None = args.manager.open_project(args.timeline)
+    found: Any
     if project is not None:
         if args.place != "track":
             raise SettingsError(f"{args.timeline.name} holds takes on a track: leave out --place", key="place")
