@@ -318,6 +318,29 @@ def test_worst_spans_are_guides_and_markers_of_the_editor_s_own_and_the_user_s_s
         assert '<property name="start">00:00:00.480</property>' in text
 
 
+def test_a_kdenlive_project_with_sequences_gets_takes_and_guides_in_the_open_one(tmp_path: Path, line: Any) -> None:
+    """Since 23.08 a timeline is a sequence, which has an id of its own, its own guides, and lies in the bin."""
+    path, sequence = tmp_path / "film.kdenlive", "{0a8f2f4e-7c1b-4f3a-9d55-0c4b1a2e3d4f}"
+    text = KDENLIVE.format(folder=tmp_path)
+    known = '<property name="kdenlive:sequenceproperties.position">6</property>'
+    text = text.replace('<tractor id="tractor4">', f'<tractor id="{sequence}">{known}')
+    outer = (
+        f'<tractor id="tractor9"><property name="kdenlive:projectTractor">1</property><track producer="{sequence}"/>'
+    )
+    bin_ = text[text.index(' <playlist id="main_bin">') : text.index(' <playlist id="playlist0">')]
+    path.write_text(text.replace(bin_, "").replace("</mlt>", f"{bin_} {outer}</tractor>\n</mlt>"), "utf-8")
+    session = MltSession(str(path))
+    (clip,) = session.list_clips()
+    session.place_take(clip, line)
+    session.mark(clip, line.spans)
+    session.save()
+    session = MltSession(str(path))
+    assert [(take.name, take.active) for take in session.takes(clip)] == [("line", True)]
+    assert len(session.marks(clip)) == 2
+    assert "JULNet ±22: fast head turn" in str(session.project.tractor.property("kdenlive:sequenceproperties.guides"))
+    assert session.project.tractor.attributes["id"] == sequence
+
+
 def test_a_take_goes_with_a_clip_that_was_trimmed_and_moved_since(film: Path, line: Any) -> None:
     session = MltSession(str(film))
     (clip,) = session.list_clips()
