@@ -6,7 +6,7 @@ feature size, N reference frames.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import argparse
@@ -182,10 +182,25 @@ class HostEntry(Protocol):
 class ProjectClip(Protocol):
     """A clip in a project file that can be re-dubbed."""
 
-    plate: Path
-    rate: Fraction  #: of the plate
-    shown: FrameRange  #: plate frames that the clip shows
-    frames: FrameRange  #: those and handles: what a take should hold
+    @property
+    def plate(self) -> Path:
+        """Movie, or pattern of a sequence."""
+        ...
+
+    @property
+    def rate(self) -> Fraction:
+        """Of the plate."""
+        ...
+
+    @property
+    def shown(self) -> FrameRange:
+        """Plate frames that the clip shows."""
+        ...
+
+    @property
+    def frames(self) -> FrameRange:
+        """Those and handles: what a take should hold."""
+        ...
 
 
 class ProjectFile(Protocol):
@@ -211,8 +226,8 @@ class ProjectFile(Protocol):
         """
         ...
 
-    def place(self, clip: ProjectClip, take: Take, out: Path) -> None:
-        """Put a take beside a clip and write the project, whole or not at all.
+    def place(self, clip: Any, take: Take, out: Path) -> None:
+        """Put a take beside a clip that `find` gave and write the project, whole or not at all.
 
         Raises:
             InputError: the file was changed meanwhile, or cannot be written; the message says where the take lies.

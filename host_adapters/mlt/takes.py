@@ -296,7 +296,8 @@ def _transition(project: Project, base: int, track: int) -> str:
 def _base_of(project: Project, track: int) -> int:
     """The track that a clip's picture ends up on: where a transition already lays its track, else its own."""
     for node in project.tractor.all("transition"):
-        if node.property("b_track") == str(track) and node.property("mlt_service") != "mix":
+        at_work = node.property("mlt_service") != "mix" and node.property("disable") != "1"
+        if node.property("b_track") == str(track) and at_work:  # Shotcut keeps one for its lowest track, switched off
             return int(node.property("a_track") or track)
     return track
 

@@ -79,10 +79,9 @@ class ResolveSession(HostSession):
         """Whether the timeline that this session is of is still the open one."""
         project = _current_project(self._resolve)
         timeline = project.GetCurrentTimeline() if project else None
-        return bool(timeline) and (project.GetUniqueId(), timeline.GetUniqueId()) == (
-            self._project_id,
-            self._timeline_id,
-        )
+        if not project or not timeline:
+            return False
+        return bool(project.GetUniqueId() == self._project_id and timeline.GetUniqueId() == self._timeline_id)
 
     def list_clips(self) -> list[ClipRef]:
         timeline = self._timeline()
@@ -406,7 +405,14 @@ class ResolveSession(HostSession):
         placed = timeline.GetItemListInTrack("video", index) or []  # what the call returns may be a husk
         fits = len(placed) == 1 and whole(placed[0].GetDuration()) == len(clip.record)
         if not fits or whole(placed[0].GetStart()) != request["recordFrame"]:
+            shown = whole(placed[0].GetDuration()) if placed else 0
             timeline.DeleteTrack("video", index)
+            if shown and shown != len(clip.record):  # it floors lengths between rates
+                rates = f"{float(clip.source_rate):g} in {float(clip.record_rate):g}"
+                raise HostRefused(
+                    f"Resolve shows {shown} frames of the take {take.name} where the clip has {len(clip.record)}, "
+                    f"since their rates differ ({rates}): trim the clip by a frame and place the take again"
+                )
             raise HostRefused(
                 f"Resolve took the take {take.name} neither as a take nor on a track: unlock the timeline and try again"
             )
@@ -491,8 +497,8 @@ class ResolveSession(HostSession):
             white_shows=matte.white_shows,
             enabled=matte.enabled,
         )
-        with open(os.path.join(take.folder, ATTACHED), "w", encoding="utf-8") as file:
-            json.dump({"matte": matte.path}, file)
+        with open(os.path.join(take.folder, ATTACHED), "w", encoding="utf-8") as note:
+            json.dump({"matte": matte.path}, note)
         path = os.path.join(take.folder, "resolve.comp")
         with open(path, "w", encoding="utf-8") as file_out:
             file_out.write(fusion_switch(switch))

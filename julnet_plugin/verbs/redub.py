@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from julnet_plugin.console import Console
+    from julnet_plugin.interfaces import ProjectFile
     from julnet_plugin.manager import Manager
 
 _MOST_MINUTES = 1440
+_PICTURES = ("prores", "prores4444", "h264", "png")  #: deliveries that hold the whole picture
 
 
 class Redub:
@@ -110,10 +112,15 @@ def _redub_in_timeline(args: argparse.Namespace) -> int:
         raise SettingsError("--timeline needs --clip NAME: which clip to re-dub", key="clip")
     if args.handles < 0:
         raise SettingsError(f"{args.handles} handles were asked for: give 0 or more", key="handles")
-    project = args.manager.open_project(args.timeline)
+    project: ProjectFile | None = args.manager.open_project(args.timeline)
+    found: Any
     if project is not None:
         if args.place != "track":
             raise SettingsError(f"{args.timeline.name} holds takes on a track: leave out --place", key="place")
+        deliver = deliveries_from(args.deliver) or _PICTURES[:1]
+        if not set(deliver) & set(_PICTURES):
+            found = ", ".join(deliver)
+            raise SettingsError(f"{found} is no picture for an editor: deliver {' or '.join(_PICTURES)} too", "deliver")
         out = args.timeline_out or args.timeline
         project.check_out(out)
         found = project.find(args.clip, args.handles)

@@ -123,14 +123,11 @@ def test_a_kdenlive_project_keeps_its_tracks_filters_and_bin(tmp_path: Path, mak
 
 
 @pytest.mark.skipif(bool(missing()), reason=missing())
-def test_a_kdenlive_project_with_a_take_is_rendered_by_melt(tmp_path: Path, make_shot: Any, make_take: Any) -> None:
-    shot = make_shot(start=2, stop=14, record_in=5)
-    path = tmp_path / "film.kdenlive"
-    path.write_text(KDENLIVE.format(folder=tmp_path), "utf-8")
-    session = MltSession(str(path))
+def test_a_take_in_an_editor_s_project_is_what_melt_renders(film: Path, line: Any, tmp_path: Path) -> None:
+    session = MltSession(str(film))
     (clip,) = session.selection()
     before = planes_of(Path(session.render(clip.record, str(tmp_path / "a"))))[0].astype(int)
-    session.place_take(clip, make_take(shot))
+    session.place_take(clip, line)
     after = planes_of(Path(session.render(clip.record, str(tmp_path / "b"))))[0].astype(int)
     assert np.abs(before + after - 251).max() <= 2  # the dub is the plate's negative: 16 + 235
 
@@ -321,6 +318,29 @@ def test_worst_spans_are_guides_and_markers_of_the_editor_s_own_and_the_user_s_s
         assert '<property name="start">00:00:00.480</property>' in text
 
 
+def test_a_kdenlive_project_with_sequences_gets_takes_and_guides_in_the_open_one(tmp_path: Path, line: Any) -> None:
+    """Since 23.08 a timeline is a sequence, which has an id of its own, its own guides, and lies in the bin."""
+    path, sequence = tmp_path / "film.kdenlive", "{0a8f2f4e-7c1b-4f3a-9d55-0c4b1a2e3d4f}"
+    text = KDENLIVE.format(folder=tmp_path)
+    known = '<property name="kdenlive:sequenceproperties.position">6</property>'
+    text = text.replace('<tractor id="tractor4">', f'<tractor id="{sequence}">{known}')
+    outer = (
+        f'<tractor id="tractor9"><property name="kdenlive:projectTractor">1</property><track producer="{sequence}"/>'
+    )
+    bin_ = text[text.index(' <playlist id="main_bin">') : text.index(' <playlist id="playlist0">')]
+    path.write_text(text.replace(bin_, "").replace("</mlt>", f"{bin_} {outer}</tractor>\n</mlt>"), "utf-8")
+    session = MltSession(str(path))
+    (clip,) = session.list_clips()
+    session.place_take(clip, line)
+    session.mark(clip, line.spans)
+    session.save()
+    session = MltSession(str(path))
+    assert [(take.name, take.active) for take in session.takes(clip)] == [("line", True)]
+    assert len(session.marks(clip)) == 2
+    assert "JULNet ±22: fast head turn" in str(session.project.tractor.property("kdenlive:sequenceproperties.guides"))
+    assert session.project.tractor.attributes["id"] == sequence
+
+
 def test_a_take_goes_with_a_clip_that_was_trimmed_and_moved_since(film: Path, line: Any) -> None:
     session = MltSession(str(film))
     (clip,) = session.list_clips()
@@ -386,6 +406,7 @@ def test_the_command_redubs_a_clip_of_a_project_and_writes_the_project_with_the_
     [
         (["--clip", "plat.mov"], "did you mean 'plate.mov'"),
         (["--clip", "plate.mov", "--place", "reference"], "leave out --place"),
+        (["--clip", "plate.mov", "--deliver", "exr,matte-png"], "is no picture for an editor"),
         (["--clip", "plate.mov", "--timeline-out", "x.otio"], "choose a --timeline-out with ."),
         (["--clip", "plate.mov", "--timeline-out", "/nowhere/film{suffix}"], "is missing or read-only"),
     ],

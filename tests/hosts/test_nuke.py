@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import inspect
 import json
 import sys
 import time
@@ -70,6 +71,37 @@ def test_the_fake_has_nothing_that_nuke_lacks(stubs: Any) -> None:
     assert public(ProgressTask) - {"cancelled", "said"} <= methods["ProgressTask"]
     kinds = {"String_Knob", "File_Knob", "Double_Knob", "Int_Knob", "Tab_Knob", "Text_Knob", "PyScript_Knob", "Layer"}
     assert kinds | {"Enumeration_Knob"} <= functions
+
+
+Signature = tuple[list[str], int, bool]  #: names of arguments, how many are needed, whether any may follow
+
+
+def signatures() -> dict[str, list[Signature]]:
+    """Of every function and method in the stubs, by "name" or "Class.name"; several where it is overloaded."""
+    found: dict[str, list[Signature]] = {}
+    for file in importlib.metadata.files("types-nuke") or []:
+        if file.suffix != ".pyi":
+            continue
+        for node in ast.parse(Path(str(file.locate())).read_text("utf-8")).body:
+            methods = node.body if isinstance(node, ast.ClassDef) else [node]
+            for method in methods:
+                if isinstance(method, ast.FunctionDef):
+                    owner = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+                    names = [argument.arg for argument in method.args.args][1 if owner else 0 :]
+                    needed = len(names) - len(method.args.defaults)
+                    found.setdefault(owner + method.name, []).append((names, needed, method.args.vararg is not None))
+    return found
+
+
+def test_the_fake_takes_the_arguments_that_nuke_takes(stubs: Any) -> None:
+    theirs = signatures()
+    ours = {name: getattr(fake_nuke.Nuke, name) for name in fake_nuke.FUNCTIONS}
+    for cls in (fake_nuke.Node, fake_nuke.Knob, ProgressTask):
+        ours |= {f"{cls.__name__}.{name}": vars(cls)[name] for name in public(cls) if callable(vars(cls)[name])}
+    for name, function in ours.items():
+        names = list(inspect.signature(function).parameters)[1:]
+        fits = [more or (names == known[: len(names)] and len(names) >= n) for known, n, more in theirs[name]]
+        assert any(fits), (name, names, theirs[name])
 
 
 def test_the_adapter_calls_nothing_that_nuke_lacks(stubs: Any) -> None:

@@ -182,6 +182,19 @@ def test_where_a_take_does_not_fit_it_goes_on_a_track_above_and_can_be_switched_
     assert [track.name for track in bench.app.open.timelines[0].tracks] == ["Video 1"]  # type: ignore[union-attr]
 
 
+def test_a_length_that_resolve_cannot_show_between_two_rates_is_said_and_nothing_changes(
+    bench: ResolveBench, make_shot: Any, make_take: MakeTake
+) -> None:
+    shot = make_shot(start=0, stop=12, rate=Fraction(24), record_rate=Fraction(30))
+    session = bench.open(shot)
+    item = bench.app.open.timelines[0].tracks[0].items[0]  # type: ignore[union-attr]
+    item.length = 14  # of 24 in 30, Resolve shows 13 or 15 frames
+    (clip,) = session.selection()
+    with pytest.raises(HostRefused, match=r"shows 15 frames of the take line where the clip has 14.*24 in 30"):
+        session.place_take(clip, make_take(shot))
+    assert (session.takes(clip), item.length, len(bench.app.open.timelines[0].tracks)) == ([], 14, 1)  # type: ignore[union-attr]
+
+
 def test_what_a_person_has_set_in_the_deliver_page_neither_spoils_a_render_nor_is_lost(
     bench: ResolveBench, shot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

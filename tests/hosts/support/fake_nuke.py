@@ -60,7 +60,7 @@ class Knob:
         self.values: tuple[str, ...] = ENUMS.get(name, ())
         self.expression = ""
 
-    def setExpression(self, expression: str, channel: int = -1, view: Any = None) -> bool:
+    def setExpression(self, expression: str, index: int = -1, view: Any = None) -> bool:
         self.expression = expression
         return True
 

@@ -68,6 +68,7 @@ class Item:
     enabled: bool = True
     takes: list[tuple[str, int, int]] = field(default_factory=list)
     selected: int = 0
+    own_length: int = 0  #: of the first take, once there are several
     markers: dict[int, dict[str, Any]] = field(default_factory=dict)
     comps: dict[str, str] = field(default_factory=dict)
     comp: str = ""  #: name of the loaded one
@@ -568,6 +569,7 @@ class TimelineItem(Owned):
         if not item.takes:
             assert item.media
             item.takes, item.selected = [(item.media, item.start, item.start + item.length)], 1
+            item.own_length = item.length
         item.takes.append((media.id, startFrame, endFrame))
         return True
 
@@ -589,9 +591,9 @@ class TimelineItem(Owned):
         if not isinstance(idx, int) or not 1 <= idx <= len(item.takes):
             return False
         item.selected = idx
-        if idx > 1:  # another take may be of another length
-            media, start, end = item.takes[idx - 1]
-            item.length = record_length(end - start, self._data.media[media], self._line)
+        media, start, end = item.takes[idx - 1]  # another take may be of another length
+        own = item.own_length
+        item.length = own if idx == 1 else record_length(end - start, self._data.media[media], self._line)
         return True
 
     def DeleteTakeByIndex(self, idx: int) -> bool:
