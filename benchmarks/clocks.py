@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -19,9 +18,9 @@ class Spent:
 
 def spent(work: Callable[[], object]) -> Spent:
     """Do some work and say what it took."""
-    cpu, wall = _cpu_s(), time.perf_counter()
+    cpu, wall = time.process_time(), time.perf_counter()
     work()
-    return Spent(time.perf_counter() - wall, _cpu_s() - cpu)
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
 
 def in_turns(
@@ -60,8 +59,3 @@ def middle(values: list[float]) -> tuple[float, float]:
         return values[0], 0.0
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")
     return median, (high - low) / 2 / median if median else 0.0
-
-
-def _cpu_s() -> float:
-    times = os.times()
-    return times.user + times.system

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from julnet_plugin.media.tags import MATRICES, RANGES, number_of
 
 if TYPE_CHECKING:
-    from julnet_plugin.types import ColourTags, PixelArray
+    from julnet_plugin.types import ColourTags, PixelArray, Rect
 
 #: Formats with several components in one plane, or big-endian, and the planar format that holds the same numbers.
 _PLANAR = {
@@ -40,6 +40,7 @@ _PLANAR = {
     "xv36le": "yuv444p12le",
     "ayuv64le": "yuva444p16le",
 }
+_IN_PARTS = re.compile(r"yuvj?4(?:20|22|44)p|yuv4(?:22|44)p1[02]le|gbrp(?:1[026]le)?")
 _NARROW = re.compile(r"yuv(a?)j?(?:422|440|411|410)p(\d*(?:le)?)")
 
 
@@ -129,6 +130,27 @@ def to_rgb(frame: av.VideoFrame) -> PixelArray:
         # swscale loses the low byte of 16-bit grey.
         return _grey_rgb(frame)
     return frame.to_ndarray(format="rgb24" if bits <= 8 else "rgb48le")
+
+
+def converts_in_parts(frame: av.VideoFrame) -> bool:
+    """Whether `to_rgb` makes each pixel from its own samples alone, so that a part converts as the whole does.
+
+    FFmpeg interpolates the chroma of 4:2:0 above 8 bits between rows, and that of any picture with an odd side.
+    """
+    return frame.width % 2 == frame.height % 2 == 0 and bool(_IN_PARTS.fullmatch(frame.format.name))
+
+
+def part_to_rgb(frame: av.VideoFrame, rect: Rect) -> PixelArray:
+    """`to_rgb` of a rectangle, for a frame that `converts_in_parts`."""
+    x0, y0, x1, y1 = rect.x0 // 2 * 2, rect.y0 // 2 * 2, -(-rect.x1 // 2) * 2, -(-rect.y1 // 2) * 2
+    part = blank_like(frame, x1 - x0, y1 - y0)
+    for index, source in enumerate(frame.planes):
+        across, down = frame.width // source.width, frame.height // source.height
+        rows, columns = slice(y0 // down, y1 // down), slice(x0 // across, x1 // across)
+        plane(part, index)[:] = plane(frame, index)[rows, columns]
+    rgb = to_rgb(part)[rect.y0 - y0 : rect.y1 - y0, rect.x0 - x0 : rect.x1 - x0]
+    rgb.flags.writeable = False
+    return rgb
 
 
 def _grey_rgb(frame: av.VideoFrame) -> PixelArray:

@@ -15,7 +15,7 @@ import av
 from julnet_plugin.errors import MediaError, TimeRangeError
 from julnet_plugin.media import exr
 from julnet_plugin.media.container import open_input, picture_stream, reason
-from julnet_plugin.media.planes import assume_tags, to_rgb, upright
+from julnet_plugin.media.planes import assume_tags, converts_in_parts, part_to_rgb, to_rgb, upright
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.sequence import decode_picture, frame_path, picture_decoder
 from julnet_plugin.types import FrameRange, MediaInfo
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-    from julnet_plugin.types import PixelArray
+    from julnet_plugin.types import PixelArray, Rect
 
 #: How far back to look for a key frame at first; doubled until one is found at or before the wanted frame.
 _LOOK_BACK_S = 0.5
@@ -70,6 +70,26 @@ class PlateFrame:
                 self._rgb = to_rgb(self.native)
                 self._rgb.flags.writeable = False
             return self._rgb
+
+    def part(self, rect: Rect) -> PixelArray:
+        """The same numbers as `rgb` inside a rectangle; where the format allows, nothing else is converted.
+
+        Shape:
+            (rect.height, rect.width, 3). Do not write to it.
+        """
+        with self._lock:
+            whole, native = self._rgb, self.native
+        if whole is not None or native is None or not converts_in_parts(native):
+            return self.rgb[rect.slices]
+        return part_to_rgb(native, rect)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        if self.native is not None:
+            return self.native.width, self.native.height
+        height, width = self.rgb.shape[:2]
+        return width, height
 
 
 class PlateReader:

@@ -138,8 +138,8 @@ class Generator(nn.Module, ABC):
             precision: "float32" or "bfloat16".
         """
         fold_batchnorm(self)
-        if (target, precision) == ("cpu", "float32"):
-            accelerate(self)
+        if target == "cpu":
+            accelerate(self, precision, self.keep_float32)
 
 
 def lay_over(masked_source: Tensor, mask: Tensor, generated: Tensor) -> Tensor:

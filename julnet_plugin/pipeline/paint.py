@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from julnet_plugin.face.crop import region_mask
 from julnet_plugin.pipeline.cropdata import DATA, ChunkBuilder, CropChunk, Plan, chunk_name
 from julnet_plugin.pipeline.outputs import joined
-from julnet_plugin.pipeline.references import display_crop
+from julnet_plugin.pipeline.references import frame_crop
 from julnet_plugin.pipeline.takedata import box_of
 from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
 from julnet_plugin.types import FrameRange
@@ -114,7 +114,7 @@ class Painter:
         if self.plan.weight[position] <= 0:
             return _Cut(position, None)
         affine = self.plan.plate_from_crop[position]
-        return _Cut(position, display_crop(frame.rgb, self.transform, affine, self.size))
+        return _Cut(position, frame_crop(frame, self.transform, affine, self.size))
 
     def paint(self, cuts: Iterator[_Cut], positions: range, seen: Callable[[], None]) -> CropChunk:
         """Paint one chunk.

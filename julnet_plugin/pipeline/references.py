@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from julnet_plugin.compose.paste import DisplayTransform
     from julnet_plugin.face.speaker import Choice
     from julnet_plugin.face.tracks import FaceTrack
-    from julnet_plugin.media.reader import PlateReader
+    from julnet_plugin.media.reader import PlateFrame, PlateReader
     from julnet_plugin.pipeline.cropdata import Plan
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.types import PixelArray
@@ -165,3 +165,17 @@ def display_crop(
     local = np.array(plate_from_crop, np.float64)
     local[:, 2] -= (rect.x0, rect.y0)
     return sample_crop(transform.to_display(pixels[rect.slices]), local, size)
+
+
+def frame_crop(
+    frame: PlateFrame, transform: DisplayTransform, plate_from_crop: NDArray[np.float64], size: tuple[int, int]
+) -> Float32:
+    """`display_crop` of a decoded frame, of which only the rectangle that the crop touches is made RGB."""
+    from julnet_plugin.face.crop import crop_rect, sample_crop
+
+    rect = crop_rect(plate_from_crop, *frame.size)
+    if rect is None:
+        return display_crop(frame.rgb, transform, plate_from_crop, size)
+    local = np.array(plate_from_crop, np.float64)
+    local[:, 2] -= (rect.x0, rect.y0)
+    return sample_crop(transform.to_display(frame.part(rect)), local, size)

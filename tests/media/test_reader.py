@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import OpenEXR
 import pytest
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError, TimeRangeError
 from julnet_plugin.media.planes import planar_format, plane, upright
-from julnet_plugin.media.reader import open_plate
-from julnet_plugin.types import FrameRange
+from julnet_plugin.media.reader import PlateFrame, open_plate
+from julnet_plugin.types import FrameRange, Rect
 
 Make = Callable[..., Path]
 Number = Callable[[NDArray[Any]], int]
@@ -197,3 +198,28 @@ def test_a_movie_replaced_by_a_shorter_one_says_how_many_frames_it_gave(make_mov
         make_movie(frames=7)
         with pytest.raises(MediaError, match=r"frame 7 of .* after 7 good frames of 12"):
             list(plate.frames())
+
+
+@pytest.mark.parametrize(
+    "pixel_format", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "gbrp"]
+)
+@pytest.mark.parametrize("rect", [(0, 0, 126, 94), (31, 17, 90, 64), (50, 41, 126, 94), (32, 16, 33, 17)])
+@pytest.mark.parametrize("size", [(128, 96), (126, 94), (127, 95)])
+def test_a_part_of_a_frame_has_the_numbers_of_the_whole(
+    pixel_format: str, rect: tuple[int, int, int, int], size: tuple[int, int]
+) -> None:
+    native = av.VideoFrame(*size, pixel_format)
+    rng = np.random.default_rng(0)
+    for index in range(len(native.planes)):
+        values = plane(native, index)
+        values[:] = rng.integers(0, 2 ** native.format.components[0].bits, values.shape)
+    native.colorspace, native.color_range = 1, 1
+    x0, y0, x1, y1 = rect
+    area = Rect(x0=x0, y0=y0, x1=x1, y1=y1)
+    frame, whole = PlateFrame(0, 0.0, native), PlateFrame(0, 0.0, native).rgb
+    part = frame.part(area)
+    assert part.dtype == whole.dtype
+    np.testing.assert_array_equal(part, whole[area.slices])
+    wholly = pixel_format == "yuv420p10le" or size == (127, 95)
+    assert (frame._rgb is None) != wholly, "the whole is only converted where it must be"
+    assert frame.size == size

@@ -71,3 +71,29 @@ def test_only_convolutions_that_gain_are_replaced() -> None:
     assert isinstance(network.get_submodule("9.conv"), nn.ConvTranspose2d)
     assert isinstance(network.get_submodule("10.0.conv"), FrequencyConv2d)
     assert network[10](x).shape == x.shape
+
+
+def test_in_half_precision_only_what_pays_there_is_replaced() -> None:
+    network = nn.ModuleDict(
+        {
+            "wide": nn.Conv2d(32, 32, 11, padding=5),
+            "seven": nn.Conv2d(32, 32, 7, padding=3),
+            "three": nn.Conv2d(64, 64, 3, padding=1),
+            "up": UpBlock2d(4, 4),
+            "end": nn.ModuleDict({"out": nn.Conv2d(32, 3, 7, padding=3), "rough": nn.Conv2d(32, 3, 7, padding=3)}),
+        }
+    ).eval()
+    accelerate(network, "bfloat16", ["end.out"])
+    end = network["end"]
+    assert isinstance(end, nn.ModuleDict)
+    kinds = [type(m) for m in (network["wide"], network["seven"], network["three"], end["out"], end["rough"])]
+    assert kinds == [FrequencyConv2d, nn.Conv2d, nn.Conv2d, ColumnsConv2d, nn.Conv2d]
+    assert isinstance(network["up"].conv, nn.ConvTranspose2d)
+
+
+def test_a_wide_kernel_in_half_precision_is_as_exact_as_its_input_and_keeps_dtype_and_layout() -> None:
+    conv = nn.Conv2d(8, 8, 11, padding=5)
+    x = torch.randn(1, 8, 30, 41).to(torch.bfloat16, memory_format=torch.channels_last)
+    y = FrequencyConv2d(conv)(x)
+    assert (y.dtype, y.is_contiguous(memory_format=torch.channels_last)) == (torch.bfloat16, True)
+    torch.testing.assert_close(y.float(), conv(x.float()), rtol=2**-8, atol=2**-8)
