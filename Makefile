@@ -17,11 +17,12 @@ test: $(VENV)/.dev  ## every test that this machine can run
 
 blender: .venv-blender/.installed  ## Blender as a module, in an environment of its own (370 MB): tests then run in it
 
-check: $(VENV)/.dev  ## what a reviewer's machine looks at: format, lint, types, directions of imports
+check: $(VENV)/.dev  ## what a reviewer's machine looks at: format, lint, types, directions of imports, known weaknesses
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/audit.py
 
 bench: $(VENV)/.dev  ## every number of speed and memory, with machine and versions, into benchmarks/results
 	$(BIN)/python -m benchmarks network

@@ -67,6 +67,7 @@ def write_bundle(path: Path, findings: list[Finding], manager: Manager) -> None:
     Raises:
         SettingsError: it cannot be written.
     """
+    from julnet_plugin.pipeline.workfolder import replacing
     from julnet_plugin.verbs.plugins import describe
 
     installed = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata["Name"]}
@@ -79,7 +80,7 @@ def write_bundle(path: Path, findings: list[Finding], manager: Manager) -> None:
         ),
     }
     try:
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, value in documents.items():
                 archive.writestr(name, json.dumps(value, indent=1, default=str) + "\n")
     except OSError as exc:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PERMISSION = "you may not read or write it: change its permissions or choose another place"
+_GONE = "the storage it lies on went away: when it is back, repeat with --resume"
 _ADVICE = {
     "ENOSPC": "the disk is full: free some space, then repeat with --resume",
     "EDQUOT": "your disk quota is used up: free some space, then repeat with --resume",
@@ -34,6 +35,12 @@ _ADVICE = {
     "EPERM": _PERMISSION,
     "EFBIG": "the file system cannot hold a file that large: choose another output",
     "ENAMETOOLONG": "the name is too long for this file system: choose a shorter output",
+    "EIO": "the disk reports an error: check it, then repeat with --resume",
+    "ESTALE": _GONE,
+    "ETIMEDOUT": _GONE,
+    "EHOSTDOWN": _GONE,
+    "ENOTCONN": _GONE,
+    "ENODEV": _GONE,
     "EMFILE": "too many files are open: close other programs or raise the limit (ulimit -n)",
 }
 #: By errno, as far as this system knows them: what went wrong, in words, and what to do.

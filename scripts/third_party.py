@@ -1,6 +1,6 @@
-"""Write docs/third_party.md: every distribution that JULNet needs at run time, with version and licence.
+"""Write what JULNet needs at run time: docs/third_party.md with the licences, requirements.lock with the versions.
 
-    python scripts/third_party.py > docs/third_party.md
+    python scripts/third_party.py
 
 Versions are those of the environment that runs this: the tested ones.
 """
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import importlib.metadata as metadata
 import re
-import sys
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("editor", "farm", "train")
+ROOT = Path(__file__).parents[1]
+EXTRAS = ("editor", "farm", "timeline", "train")
 
 
 def roots() -> list[str]:
     """What pyproject.toml asks for."""
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text("utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     return [*project["dependencies"], *(r for extra in EXTRAS for r in project["optional-dependencies"][extra])]
 
 
@@ -33,14 +33,20 @@ def needed(requirements: list[str], found: dict[str, str]) -> None:
         if key in found:
             continue
         try:
-            found[key] = metadata.version(key)
+            found[key] = metadata.version(key).partition("+")[0]  # +cpu: which build it is
         except metadata.PackageNotFoundError:  # of another system
             continue
         needed(metadata.requires(key) or [], found)
 
 
+#: Of distributions whose metadata do not say it; read in their licence files.
+SILENT = {"opencolorio": "BSD-3-Clause", "openexr": "BSD-3-Clause"}
+
+
 def licence(name: str) -> str:
     """What a distribution says of its licence, in a few words."""
+    if name in SILENT:
+        return SILENT[name]
     about = metadata.metadata(name)
     classifiers = [c.rpartition(" :: ")[2] for c in about.get_all("Classifier") or () if c.startswith("License")]
     said = about.get("License-Expression") or (classifiers[0] if classifiers else about.get("License") or "not stated")
@@ -48,16 +54,25 @@ def licence(name: str) -> str:
 
 
 def main() -> None:
-    """Print the page."""
+    """Write both files."""
     found: dict[str, str] = {}
     needed(roots(), found)
-    write = sys.stdout.write
-    write("# Licences of what JULNet uses\n\n")
-    write("Written by `python scripts/third_party.py`. Versions are the tested ones, as in `requirements.lock`.\n")
-    write("Wheels may bundle more (PyAV: FFmpeg with x264 under the GPL; Qt): their own notices apply.\n\n")
-    write("| distribution | tested version | licence |\n|---|---|---|\n")
-    for name, version in sorted(found.items()):
-        write(f"| {name} | {version} | {licence(name)} |\n")
+    page = [
+        "# Licences of what JULNet uses",
+        "",
+        "Written by `python scripts/third_party.py`. Versions are the tested ones, as in `requirements.lock`.",
+        "Wheels may bundle more (PyAV: FFmpeg with x264 under the GPL; Qt): their own notices apply.",
+        "",
+        "| distribution | tested version | licence |",
+        "|---|---|---|",
+        *(f"| {name} | {version} | {licence(name)} |" for name, version in sorted(found.items())),
+    ]
+    lock = [
+        "# Tested versions, Linux x86-64, Python 3.11: pip install -c requirements.lock julnet",
+        *(f"{name}=={version}" for name, version in sorted(found.items())),
+    ]
+    for path, lines in ((ROOT / "docs" / "third_party.md", page), (ROOT / "requirements.lock", lock)):
+        path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from julnet_plugin.errors import RedubCancelled
 from julnet_plugin.model.engine import choose_device, fast_precision
 from julnet_plugin.pipeline.threads import prefetch
+from julnet_plugin.pipeline.workfolder import write_json, write_text
 from trainer.board import NoBoard
 from trainer.state import Companions, Ema, load_state, read_average, save_state
 from trainer.team import Team
@@ -211,7 +212,7 @@ class _Learner:
         self.settings, self._lesson, self._team, self._path = settings, lesson, team, run / STATE
         if team.leads:
             run.mkdir(parents=True, exist_ok=True)
-            (run / "config.json").write_text(json.dumps(asdict(settings), indent=1), encoding="utf-8")
+            write_json(run / "config.json", asdict(settings))
         self.device = team.device or choose_device(settings.device)
         torch.manual_seed(settings.seed)
         lesson.to(self.device, _half(settings, self.device))
@@ -386,7 +387,7 @@ def _forget_after(path: Path, step: int) -> None:
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines()
         kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        write_text(path, "".join(f"{line}\n" for line in kept))
 
 
 def _log(run: Path, step: int, seconds: float, terms: dict[str, float]) -> None:

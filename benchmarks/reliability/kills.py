@@ -25,6 +25,7 @@ from typing import Any
 
 from benchmarks.reliability import media
 from benchmarks.reliability.children import End, run
+from benchmarks.reliability.verbs import Verb, other_verbs
 
 _ROUNDS = 5  #: most kills of one render before it may finish
 
@@ -42,6 +43,9 @@ def contents(folder: Path) -> dict[str, str]:
     """Every file under a folder and the hash of its bytes."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+Contents = Callable[[Path], dict[str, str]]
 
 
 class Trial:
@@ -62,13 +66,13 @@ class Trial:
             shutil.copytree(folder / "whole", folder / f"edit-{verb}")
             self._undisturbed(verb, self.edit(verb, folder / f"edit-{verb}"), folder / f"edit-{verb}")
 
-    def _undisturbed(self, verb: str, action: Callable[[], object], take: Path) -> None:
+    def _undisturbed(self, verb: str, action: Callable[[], object], take: Path, compare: Contents = contents) -> None:
         begun = time.monotonic()
         end = run(action, self.log, timeout_s=300)
         if end.code:
             raise RuntimeError(f"{verb} fails undisturbed: {end.said}")
         self.took[verb] = time.monotonic() - begun
-        self.expected[verb] = contents(take)
+        self.expected[verb] = compare(take)
 
     def redub(self, take: Path) -> Callable[[], object]:
         """Render, or go on."""
@@ -117,6 +121,31 @@ class Trial:
         load_take(take)
         self._finish(verb, run(self.edit(verb, take), self.log, timeout_s=300), take, tally)
 
+    def undisturbed(self, verb: Verb) -> None:
+        """Run a verb as it is meant to run, and keep what it gives."""
+        out = self.folder / verb.out
+        if verb.before is not None:
+            verb.before(out)
+        self._undisturbed(verb.name, verb.run(out, False), out, verb.compare)
+        self.remove(out)
+
+    def killed_other(self, verb: Verb, rng: random.Random, tally: Tally) -> None:
+        """One verb, killed once and then run again as its user would."""
+        out = self.folder / verb.out
+        if verb.before is not None:
+            verb.before(out)
+        kill_at = rng.uniform(0, 1.05 * self.took[verb.name])
+        end = run(verb.run(out, False), self.log, timeout_s=300, kill_after_s=kill_at)
+        if self._count(verb.name, end, tally):
+            for sentence in verb.after_the_kill(out):
+                tally.violations.append(f"{verb.name}: {sentence}")
+            end = run(verb.run(out, True), self.log, timeout_s=300)
+        self._finish(verb.name, end, out, tally, verb.compare)
+
+    def remove(self, out: Path) -> None:
+        """Take away what a verb made."""
+        shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+
     def _count(self, verb: str, end: End, tally: Tally) -> bool:
         """Whether the child was killed, rather than having finished before."""
         if end.code == 0:
@@ -127,34 +156,43 @@ class Trial:
             tally.violations.append(f"{verb}: {end.violation or end.said}")
         return True
 
-    def _finish(self, verb: str, end: End, take: Path, tally: Tally) -> None:
+    def _finish(self, verb: str, end: End, take: Path, tally: Tally, compare: Contents = contents) -> None:
         if end.code:
             tally.violations.append(f"{verb}: it cannot go on after a kill: {end.said or end.violation}")
-        elif (found := contents(take)) != self.expected[verb]:
+        elif (found := compare(take)) != self.expected[verb]:
             wrong = [
                 name for name in {*found, *self.expected[verb]} if found.get(name) != self.expected[verb].get(name)
             ]
             tally.violations.append(f"{verb}: other bytes in {', '.join(sorted(wrong)[:4])}")
         if contents(self.inputs) != self.before:
             tally.violations.append(f"{verb}: an input was changed")
-        shutil.rmtree(take, ignore_errors=True)
-        for left in (*self.folder.glob(".take.*"), *self.folder.glob(".*.lock")):
+        self.remove(take)
+        for left in (*self.folder.glob(f".{take.name}.*"), *self.folder.glob(".*.lock")):
             tally.violations.append(f"{verb}: {left.name} is left")
             shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def kill(count: int, seed: int) -> dict[str, Any]:
+def kill(count: int, seed: int, only: str = "") -> dict[str, Any]:
     """Kill until `count` children were killed; what came of it."""
     rng, tally, begun = random.Random(seed), Tally(), time.monotonic()
+    wanted = only.split(",")
     with tempfile.TemporaryDirectory() as name:
         trial = Trial(Path(name))
+        others = {verb.name: verb for verb in other_verbs(trial, Path(name)) if _is(verb.name, wanted)}
+        for verb in others.values():
+            trial.undisturbed(verb)
+        weights = {name: weight for name, weight in (("redub", 3), ("matte", 2), ("comp", 2)) if _is(name, wanted)}
+        weights |= dict.fromkeys(others, 2)
         while (left := count - sum(tally.kills.values())) > 0:
-            verb = rng.choices(("redub", "matte", "comp"), (3, 2, 2))[0]
-            if verb == "redub":
+            verb_name = rng.choices(list(weights), list(weights.values()))[0]
+            if verb_name == "redub":
                 trial.killed_render(rng, tally, left)
+            elif verb_name in others:
+                trial.killed_other(others[verb_name], rng, tally)
             else:
-                trial.killed_edit(verb, rng, tally)
+                trial.killed_edit(verb_name, rng, tally)
     return {
+        "verbs": list(weights),
         "kills": dict(tally.kills),
         "finished_first": dict(tally.finished_first),
         "violations": tally.violations,
@@ -163,16 +201,21 @@ def kill(count: int, seed: int) -> dict[str, Any]:
     }
 
 
+def _is(name: str, wanted: list[str]) -> bool:
+    return wanted == [""] or name in wanted
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run, print the table; 0 when nothing was violated."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="these verbs, after commas")
     parser.add_argument("--json", type=Path, help="also write the result here")
     args = parser.parse_args(arguments)
-    result = kill(args.kills, args.seed)
+    result = kill(args.kills, args.seed, args.only)
     print("| verb | kills | finished before the kill |")
-    for verb in ("redub", "matte", "comp"):
+    for verb in result["verbs"]:
         print(f"| {verb} | {result['kills'].get(verb, 0)} | {result['finished_first'].get(verb, 0)} |")
     for violation in result["violations"]:
         print(f"VIOLATION {violation}")

@@ -79,24 +79,32 @@ def write_sound_movie(path: Path) -> Path:
     return path
 
 
-def write_prepared_clip(path: Path) -> Path:
+def write_prepared_clip(
+    path: Path, frames: int = 6, size: tuple[int, int] = (52, 40), speaker: str = "anna", split: str = "train"
+) -> Path:
     """What `julnet prepare` writes, with pictures of noise."""
+    from julnet_plugin.face.crop import mean_face
+    from julnet_plugin.model.lips import SHAPE_POINTS
     from trainer.dataset import Clip, ClipHeader, encode_crop, write_clip
 
-    draw, frames = np.random.default_rng(4), 6
+    draw = np.random.default_rng(len(speaker) + sum(map(ord, speaker)))
     header = ClipHeader(
-        name="a", speaker="anna", split="train", rate=25.0, crop_size=(52, 40), features="phone-42", feature_step_s=0.02
-    )
+        name=path.stem, speaker=speaker, split=split, rate=25.0, crop_size=size, features="phone-42",
+        feature_step_s=0.02, source=path.stem, source_hash=path.stem,
+    )  # fmt: skip
+    shape = np.repeat(mean_face()[list(SHAPE_POINTS)][None], frames, axis=0)
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    outline = np.stack([160 + 95 * np.cos(angle), 255 + 80 * np.sin(angle)], axis=1)
     clip = Clip(
         header=header,
-        jpeg=[encode_crop(draw.integers(0, 255, (52, 40, 3))) for _ in range(frames)],
-        times_s=np.arange(frames) / 25,
-        region=draw.random((frames, 20, 2), np.float32),
-        lips=draw.random((frames, 48, 3), np.float32),
-        angles=draw.random((frames, 3), np.float32),
-        mouth_px=draw.random(frames, np.float32),
-        sharpness=draw.random(frames, np.float32),
-        audio=draw.random((12, 42), np.float32),
+        jpeg=[encode_crop(draw.integers(0, 255, (*size, 3))) for _ in range(frames)],
+        times_s=0.5 + np.arange(frames) / 25,
+        region=np.repeat(outline[None], frames, axis=0).astype(np.float32),
+        lips=(shape + draw.normal(0, 0.02, shape.shape)).astype(np.float32),
+        angles=np.zeros((frames, 3), np.float32),
+        mouth_px=np.full(frames, 90, np.float32),
+        sharpness=np.full(frames, 50, np.float32),
+        audio=draw.random((frames * 2 + 50, 42), np.float32),
     )
     write_clip(clip, path)
     return path

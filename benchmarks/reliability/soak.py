@@ -222,7 +222,7 @@ class Asked:
         """Ask and wait for the answer; the worker is killed when a stage's progress is heard."""
         self.client.request(verb, self.events.put, **values)
         while True:
-            event = self.events.get(timeout=600)
+            event = self.events.get(timeout=1800)
             process = self.client._process  # the client tells nobody: hosts have no use for it
             self.role.pid = process.pid if process is not None else 0
             if event["event"] == "progress" and kill_at and event["stage"] == kill_at and self.role.pid:
@@ -293,7 +293,7 @@ def _one_project(window: Any, folder: Path) -> None:
     window.import_media([folder / "plate.mov", folder / "line.wav"], ("v1", 0, False))
     until(lambda: any(track.clips for track in window.project.value.timeline.tracks))
     window.open_session(folder / "shown")
-    until(lambda: window.session.take is not None and window.shown_frame is window.session)
+    until(lambda: window.session.take is not None and window.shown_frame is window.session, 300)
     window.toggle_overlay()
     for frame in (0, 3, 5, 9, 2):
         window.go_to(frame)
@@ -315,7 +315,7 @@ def _one_render(window: Any, folder: Path) -> None:
     values = small_request(folder, take)
     paths = {name: Path(values.pop(name)) for name in ("plate", "dub", "take_dir")}
     window.jobs.start(RedubRequest(**paths, **{**values, "deliver": tuple(values["deliver"])}))
-    until(lambda: not window.jobs.running, 600)
+    until(lambda: not window.jobs.running, 1800)
     if not (take / "take.json").is_file():
         raise RuntimeError(f"the editor's render made no take: {window.statusBar().currentMessage()}")
     shutil.rmtree(take)

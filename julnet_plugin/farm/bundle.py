@@ -11,6 +11,7 @@ Both YAML and JSON readers of farms read YAML, and every JSON document is YAML, 
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from julnet_plugin.errors import SettingsError, TakeError
 from julnet_plugin.requestio import request_to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from julnet_plugin.types import FrameRange, MediaInfo, RedubRequest
 
 TEMPLATE, VALUES, ASSETS, PARAMETERS = (
@@ -74,8 +77,6 @@ def write_bundle(
         SettingsError: an option is out of range.
     """
     options.check()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TakeError(f"{folder} is not empty: a bundle needs a new folder, choose another one", folder)
     gpus = options.gpus if options.gpus is not None else int(request.device.startswith("cuda"))
     values = parameter_values(request, frames, options)
     farm_values = {**values, "deadline:maxRetriesPerTask": options.retries}
@@ -85,11 +86,33 @@ def write_bundle(
         ASSETS: asset_references(request, info),
         PARAMETERS: values,
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, document in documents.items():
-        text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-        (folder / name).write_text(text, "utf-8")
-    return [folder / name for name in documents]
+    texts = {name: json.dumps(document, indent=1, ensure_ascii=False) + "\n" for name, document in documents.items()}
+    return write_folder(folder, texts)
+
+
+def write_folder(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write a new folder of text files; it appears when all of them are whole.
+
+    Raises:
+        TakeError: the folder holds other files.
+    """
+    from julnet_plugin.pipeline.workfolder import flush
+
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise TakeError(f"{folder} is not empty: a job needs a new folder, choose another one", folder)
+    part = folder.absolute().with_name(f".{folder.absolute().name}.partial")
+    shutil.rmtree(part, ignore_errors=True)  # what a process that was killed left
+    part.mkdir(parents=True)
+    try:
+        for name, text in texts.items():
+            (part / name).write_text(text, "utf-8")
+            flush(part / name)
+        if folder.exists():
+            folder.rmdir()
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return [folder / name for name in texts]
 
 
 def parameter_values(request: RedubRequest, frames: FrameRange, options: FarmOptions) -> dict[str, Any]:

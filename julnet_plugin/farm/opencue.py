@@ -11,8 +11,7 @@ import json
 import pprint
 from typing import TYPE_CHECKING
 
-from julnet_plugin.errors import TakeError
-from julnet_plugin.farm.bundle import parameter_values
+from julnet_plugin.farm.bundle import parameter_values, write_folder
 from julnet_plugin.requestio import request_to_json
 
 if TYPE_CHECKING:
@@ -70,8 +69,6 @@ def write_outline(
         SettingsError: an option is out of range.
     """
     options.check()
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise TakeError(f"{folder} is not empty: a job needs a new folder, choose another one", folder)
     gpus = options.gpus if options.gpus is not None else int(request.device.startswith("cuda"))
     job = {
         "name": "".join(c if c.isalnum() else "_" for c in f"julnet_{request.take_dir.name}")[:60],
@@ -97,10 +94,7 @@ def write_outline(
     }
     values.pop("resume", None)
     script = _SCRIPT.format(outline=OUTLINE, request=REQUEST, job=_literal(job))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / OUTLINE).write_text(script, "utf-8")
-    (folder / REQUEST).write_text(json.dumps(values, indent=1) + "\n", "utf-8")
-    return [folder / OUTLINE, folder / REQUEST]
+    return write_folder(folder, {OUTLINE: script, REQUEST: json.dumps(values, indent=1) + "\n"})
 
 
 def _literal(value: object) -> str:

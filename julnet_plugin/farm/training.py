@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from julnet_plugin.errors import TakeError
@@ -75,6 +74,8 @@ def write_training(folder: Path) -> Path:
     path = folder / TRAINING
     if path.exists():
         raise TakeError(f"{path} exists already: choose another folder", path)
+    from julnet_plugin.pipeline.workfolder import write_json
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(training_template(), indent=1) + "\n", "utf-8")
+    write_json(path, training_template())
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from julnet_plugin.pipeline.workfolder import write_json, write_text
 from trainer.evaluation.markdown import markdown
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ def write_report(folder: Path, report: Table, examples: Sequence[Sequence[Render
     """Write everything into `folder`, which is made; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / "report.json", folder / "report.md"]
-    files[0].write_text(json.dumps(finite(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    write_json(files[0], finite(report))
     pictures = []
     if examples:
         pictures.append(write_examples(folder / "examples.png", examples))
     if report.get("uncertainty", {}).get("curves"):
         pictures.append(write_curves(folder / "uncertainty.png", report["uncertainty"]))
-    files[1].write_text(markdown(report, [p.name for p in pictures]), "utf-8")
+    write_text(files[1], markdown(report, [p.name for p in pictures]))
     return files + pictures
 
 

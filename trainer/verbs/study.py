@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +60,7 @@ class StudyVerb:
         return 0
 
     def _summary(self, args: argparse.Namespace) -> int:
+        from julnet_plugin.pipeline.workfolder import write_json, write_text
         from trainer.study.scores import summarise_study
 
         if args.key is None:
@@ -69,7 +69,7 @@ class StudyVerb:
         summary = summarise_study(args.key, args.scores)
         args.output.mkdir(parents=True, exist_ok=True)
         files = [args.output / "study.json", args.output / "study.md"]
-        files[0].write_text(json.dumps(summary.to_json(), indent=1, ensure_ascii=False) + "\n", "utf-8")
-        files[1].write_text(summary.markdown(), "utf-8")
+        write_json(files[0], summary.to_json())
+        write_text(files[1], summary.markdown())
         args.console.result({"report": str(files[0]), "files": [str(f) for f in files]}, summary.markdown())
         return 0

@@ -1,0 +1,211 @@
+"""Verbs that write, besides `redub` and the edits of a take: how each is run, and run again after it was killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from benchmarks.reliability import media
+
+Action = Callable[[], object]
+
+
+class Inputs(Protocol):
+    """What the verbs work on."""
+
+    plate: Path
+    line: Path
+    model: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb that writes `out`.
+
+    Attributes:
+        run: the action that writes into the path; told whether it was killed before.
+        compare: what of the result must be the same.
+        before: makes what must be there before.
+        check: sentences on what is wrong right after a kill.
+    """
+
+    name: str
+    out: str
+    run: Callable[[Path, bool], Action]
+    compare: Callable[[Path], dict[str, str]]
+    before: Callable[[Path], None] | None = None
+    check: Callable[[Path], Iterator[str]] | None = None
+
+    def after_the_kill(self, out: Path) -> Iterator[str]:
+        """What is wrong with what the kill left."""
+        if self.check is not None:
+            yield from self.check(out)
+
+
+def command(*arguments: object) -> Action:
+    """`julnet …` in this process; an end that is none is raised, to be judged as an error."""
+
+    def act() -> None:
+        from julnet_plugin.cli import main
+
+        if code := main([str(argument) for argument in arguments]):
+            raise RuntimeError(f"julnet {arguments[0]} ended with {code}")
+
+    return act
+
+
+def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
+    """Every other verb that writes."""
+    prepared = folder / "prepared"
+    prepared.mkdir()
+    for number in range(4):
+        media.write_prepared_clip(
+            prepared / f"{number}.safetensors",
+            frames=90,
+            size=(208, 160),
+            speaker=f"s{number}",
+            split="val" if number == 3 else "train",
+        )
+    recipe = folder / "tiny.toml"
+    recipe.write_text(_RECIPE, "utf-8")
+    settings = ("--set", "render.chunk_frames=3", "--set", "render.threads=1", "--set", "face.min_mouth_px=8")
+    redub = (inputs.plate, "--dub", inputs.line, "--model", inputs.model, "--deliver", "png", *settings)
+    (folder / "lines.json").write_text(
+        json.dumps([{"plate": str(inputs.plate), "dub": str(inputs.line), "name": "one"}]), "utf-8"
+    )
+    batch = ("batch", folder / "lines.json", "--model", inputs.model, "--device", "cpu", "--deliver", "png", *settings)
+    return [
+        Verb("farm", "chunks", lambda out, _: lambda: _farm(inputs, out), _files),
+        Verb(
+            "submit",
+            "job",
+            lambda out, _: command("submit", *redub, "-o", folder / "t", "-b", out),
+            _files,
+            check=lambda out: _incomplete(out, 4),
+        ),
+        Verb("batch", "takes", lambda out, _: command(*batch, "-o", out), _pictures),
+        Verb(
+            "prepare",
+            "dataset",
+            lambda out, _: command("prepare", inputs.plate, "-o", out, "--workers", "0", "--no-sync"),
+            lambda out: _files(out, "*.safetensors"),
+        ),
+        Verb(
+            "train",
+            "run",
+            lambda out, again: command(
+                "train", prepared, "-o", out, "--recipe", recipe, *["--resume"] * _begun(out, again)
+            ),
+            lambda out: _files(out, "*.safetensors"),
+        ),
+        Verb("doctor", "support", lambda out, _: lambda: _bundle(out), lambda out: {}, check=_broken_zips),
+        Verb(
+            "save a project",
+            "scene.julnet",
+            lambda out, _: lambda: _save(out, "new"),
+            _files,
+            before=lambda out: _save(out, "old"),
+            check=_lost_project,
+        ),
+    ]
+
+
+_RECIPE = """
+[train]
+architecture = "rt"
+minutes = 0
+max_steps = 3
+device = "cpu"
+threads = 1
+log_every = 1
+validate_every = 0
+save_every_s = 0
+[network]
+width = 8
+fine_width = 8
+n_refs = 2
+codes = 3
+crop_size = [208, 160]
+[lips]
+codes = 3
+epochs = 1
+[data]
+clips = 1
+frames = 1
+[loss]
+perceptual = 0
+"""
+
+
+def _begun(out: Path, again: bool) -> int:
+    return int(again and out.exists())
+
+
+def _files(out: Path, pattern: str = "*") -> dict[str, str]:
+    files = sorted(path for path in out.rglob(pattern) if path.is_file())
+    return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def _pictures(out: Path) -> dict[str, str]:
+    """Takes of a batch, without the table, which tells times."""
+    return {name: value for name, value in _files(out).items() if not name.startswith("results.")}
+
+
+def _farm(inputs: Inputs, out: Path) -> None:
+    """All tasks of a farm job, those that were done before included."""
+    from julnet_plugin.farm.steps import ChunkedTake
+    from julnet_plugin.manager import make_manager
+    from julnet_plugin.types import RedubRequest
+
+    settings = {"render.chunk_frames": 3, "render.threads": 1, "face.min_mouth_px": 8}
+    request = RedubRequest(
+        plate=inputs.plate,
+        dub=inputs.line,
+        take_dir=out,
+        model=str(inputs.model),
+        device="cpu",
+        deliver=("h264", "png"),
+        settings=settings,
+    )
+    take = ChunkedTake(request, make_manager())
+    for step in ("track", "paint", "write", "assemble"):
+        take.run(step, None, lambda *_: None)
+
+
+def _incomplete(out: Path, files: int) -> Iterator[str]:
+    if out.is_dir() and len(list(out.iterdir())) != files:
+        yield f"a job folder with {len(list(out.iterdir()))} of {files} files"
+
+
+def _bundle(out: Path) -> None:
+    from julnet_plugin.doctor import Finding, write_bundle
+    from julnet_plugin.manager import make_manager
+
+    out.mkdir(exist_ok=True)
+    write_bundle(out / "support.zip", [Finding(name="cpu", ok=True, found="some")], make_manager(third_party=False))
+
+
+def _broken_zips(out: Path) -> Iterator[str]:
+    for path in out.glob("*.zip"):
+        if not zipfile.is_zipfile(path) or zipfile.ZipFile(path).testzip() is not None:
+            yield f"{path.name} is half-written"
+
+
+def _save(out: Path, name: str) -> None:
+    from host_adapters.standalone.project import Project
+    from host_adapters.standalone.storage import save
+
+    save(replace(Project(), name=name), out)
+
+
+def _lost_project(out: Path) -> Iterator[str]:
+    from host_adapters.standalone.storage import load
+
+    name = load(out).project.name
+    if name not in ("old", "new"):
+        yield f"the project is neither the old one nor the new one: {name}"
