@@ -155,7 +155,7 @@ def test_onnx_runtime_paints_what_torch_paints(network: RtGenerator, tmp_path: P
     source, mask, audio, refs, lips = (x.numpy() for x in scene())
     export_onnx(small, info, tmp_path / "rt.onnx")
     outputs = []
-    for engine in (TorchEngine(small, info, "cpu"), load_engine(tmp_path / "rt.onnx", "cpu")):
+    for engine in (TorchEngine(small, info, "cpu", "float32"), load_engine(tmp_path / "rt.onnx", "cpu")):
         engine.set_references(np.ascontiguousarray(refs[0].transpose(0, 2, 3, 1)), lips[0])
         outputs.append(engine.run(source.transpose(0, 2, 3, 1), mask[:, 0], audio))
     for torch_map, onnx_map in zip(*outputs, strict=True):
