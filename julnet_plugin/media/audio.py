@@ -74,7 +74,8 @@ def audio_stream_info(path: Path, track: int = 0) -> AudioInfo:
         msg = f"{path.name} holds no sound; give a sound file, or a movie with an audio track, as the dub"
         raise MediaError(msg, path)
     if not 0 <= track < len(streams):
-        msg = f"{path.name} has {len(streams)} audio tracks, counted from 0; there is no track {track}"
+        count = f"{len(streams)} audio track{'s' if len(streams) > 1 else ''}"
+        msg = f"{path.name} has {count}, counted from 0; there is no track {track}"
         raise MediaError(msg, path)
     found = streams[track]
     if found.sample_rate_hz <= 0 or found.channels <= 0:

@@ -134,7 +134,9 @@ def test_codes_of_a_shape_give_the_shape_back() -> None:
 
 def test_where_silence_is_heard_the_mouth_is_closed_and_speech_is_heard_as_before(network: RtGenerator) -> None:
     net = copy.deepcopy(network)
-    net.audio_encoder.head[-1].weight.data *= 500  # an untrained encoder says nearly the same of everything
+    last = net.audio_encoder.head[-1]
+    assert isinstance(last, torch.nn.Linear)
+    last.weight.data *= 500  # an untrained encoder says nearly the same of everything
     quiet, speech = torch.zeros(21, 6), 3 * torch.randn(21, 6, generator=torch.Generator().manual_seed(2))
     with torch.inference_mode():
         before = net.lip_shape(torch.stack([quiet, speech]))
