@@ -118,7 +118,7 @@ def plan_take(
     if not (data / GRAIN).exists():
         write_arrays(data / GRAIN, {"levels": measure_grain(plate, shots.plan, job.frames, job.transform)})
     if not (data / REFERENCES).exists():
-        cut_references(job, plate, shots.plan, choices, choose_frames(job, choices)).save(data / REFERENCES)
+        cut_references(job, plate, shots.plan, choices, choose_frames(job, choices, shots.plan)).save(data / REFERENCES)
     return shots, References.load(data / REFERENCES)
 
 
@@ -178,9 +178,7 @@ def patch_maker_of(job: Job, plate: PlateReader, plan: Plan, folder: WorkFolder)
         calibration=calibration_of(job.engine.info.calibration, job.engine.info.interval_factors),
         settings=job.settings.compose,
         seed=job.request.seed,
-        watcher=LipWatcher(
-            data, tracker, job.engine.lip_basis, job.transform, lambda shot: references.lips_of(shot)[-1]
-        ),
+        watcher=LipWatcher(data, tracker, job.engine.lip_basis, job.transform, references.closed_of),
     )
 
 

@@ -140,8 +140,8 @@ class Previews:
 
         choices = choose_faces(job, tracking)
         shots = plan_shots(job, tracking, choices, dub_duration_s)
-        chosen = choose_frames(job, choices)
-        key = (id(tracking), job.request.face, repr(chosen), job.engine.info.crop_size)
+        chosen = choose_frames(job, choices, shots.plan)
+        key = (id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes(), job.engine.info.crop_size)
         references: References = self._keep(
             "references", key, lambda: cut_references(job, plate, shots.plan, choices, chosen)
         )
@@ -155,7 +155,7 @@ class Previews:
 
         position = frame - job.frames.start
         decoded: PlateFrame = self._keep("picture", (job.request.plate, frame), lambda: plate.frame(frame))
-        chosen = tuple(references.frames_of(int(shots.plan.shot[position])))
+        chosen = tuple(references.frames_at(position))
         if shots.plan.weight[position] <= 0:
             shown = job.transform.to_preview(decoded.rgb)
             return Preview(frame=frame, picture=shown, redubbed=False, references=chosen)
