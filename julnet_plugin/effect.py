@@ -132,7 +132,7 @@ def plan_take(
         write_arrays(data / GRAIN, {"levels": levels})
 
     def cut() -> None:
-        cut_references(job, plate, shots.plan, choices, choose_frames(job, choices)).save(data / REFERENCES)
+        cut_references(job, plate, shots.plan, choices, choose_frames(job, choices, shots.plan)).save(data / REFERENCES)
 
     cache.made("grain", planned, data / GRAIN, measure)
     wanted = {"face": identity["face"], "refs": identity["refs"], "seed": identity["seed"]}
@@ -197,9 +197,7 @@ def patch_maker_of(job: Job, plate: PlateReader, plan: Plan, folder: WorkFolder)
         calibration=calibration_of(job.engine.info.calibration, job.engine.info.interval_factors),
         settings=job.settings.compose,
         seed=job.request.seed,
-        watcher=LipWatcher(
-            data, tracker, job.engine.lip_basis, job.transform, lambda shot: references.lips_of(shot)[-1]
-        ),
+        watcher=LipWatcher(data, tracker, job.engine.lip_basis, job.transform, references.closed_of),
     )
 
 

@@ -234,8 +234,8 @@ class Previews:
 
         choices = choose_faces(job, tracking)
         shots = plan_shots(job, tracking, choices, dub_duration_s)
-        chosen = choose_frames(job, choices)
-        key = (id(tracking), job.request.face, repr(chosen), job.engine.info.crop_size)
+        chosen = choose_frames(job, choices, shots.plan)
+        key = (id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes(), job.engine.info.crop_size)
         references: References = self._keep(
             "references", key, lambda: cut_references(job, plate, shots.plan, choices, chosen)
         )
@@ -247,7 +247,7 @@ class Previews:
 
         job, shots, frame = scene.job, scene.shots, decoded.index
         position = frame - job.frames.start
-        chosen = tuple(scene.references.frames_of(int(shots.plan.shot[position])))
+        chosen = tuple(scene.references.frames_at(position))
         if chunk is None:
             shown = job.transform.to_preview(decoded.rgb)
             return Preview(frame=frame, picture=shown, redubbed=False, references=chosen)

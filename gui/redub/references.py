@@ -83,22 +83,22 @@ class ReferenceStrip(QWidget):
 
 
 def references_of_take(folder: Path, shot_frame: int) -> tuple[tuple[int, ...], dict[int, Pixels]]:
-    """Frames and mouth thumbnails of a take's references, for the shot that a frame lies in. Reads files.
+    """Frames and mouth thumbnails of a take's references, for the pose that a frame has. Reads files.
 
     Raises:
         TakeError: they cannot be read.
     """
-    from julnet_plugin.pipeline.cropdata import DATA, PLAN, Plan, read_arrays
+    from julnet_plugin.pipeline.cropdata import DATA
+    from julnet_plugin.pipeline.references import REFERENCES, References
     from julnet_plugin.take import frames_of, load_take
 
     take = load_take(folder)
     frames = frames_of(take)
-    shots = Plan.load(folder / DATA / PLAN).shot
-    shot = int(shots[min(max(shot_frame - frames.start, 0), len(shots) - 1)])
-    arrays = read_arrays(folder / DATA / "references.npz", ("shots", "frames", "images"))
-    mine = arrays["shots"] == shot
-    numbers = tuple(int(frame) for frame in arrays["frames"][mine])
-    return numbers, {n: _mouth(image) for n, image in zip(numbers, arrays["images"][mine], strict=True)}
+    references = References.load(folder / DATA / REFERENCES)
+    position = min(max(shot_frame - frames.start, 0), len(frames) - 1)
+    numbers = tuple(references.frames_at(position))
+    images = references.images[references.groups == references.of_frame[position]]
+    return numbers, {n: _mouth(image) for n, image in zip(numbers, images, strict=True)}
 
 
 def _mouth(image: NDArray[Any]) -> Pixels:

@@ -303,11 +303,11 @@ def _shots(choices: Iterable[ShotChoice], references: References) -> list[dict[s
 
 
 def _reference_distance(plan: Plan, frames: FrameRange, references: References) -> NDArray[np.float64]:
-    """Degrees between each frame's pose and the nearest of its shot's references. (T,)."""
+    """Degrees between each frame's pose and the nearest of its references. (T,)."""
     away = np.zeros(len(plan), np.float64)
-    for shot in np.unique(references.shots):
-        here = plan.shot == shot
-        poses = plan.angles[[frame - frames.start for frame in references.frames_of(int(shot))], :2]
+    for group in np.unique(references.groups):
+        here = references.of_frame == group
+        poses = plan.angles[references.frames[references.groups == group] - frames.start, :2]
         turn = np.linalg.norm(plan.angles[here, None, :2] - poses[None], axis=2)
         away[here] = np.degrees(turn.min(axis=1))
     return away

@@ -38,13 +38,17 @@ _CUTTERS = 2  #: threads that cut crops while the network computes
 
 
 class ReferenceCrops(Protocol):
-    """Where the painter gets a shot's references from."""
+    """Where the painter gets references from; see `References`."""
 
-    def of_shot(self, shot: int) -> Float32:
+    def shares(self, position: int) -> list[tuple[int, float]]:
+        """Groups that draw a frame, and how much of it each does."""
+        ...
+
+    def images_of(self, group: int) -> Float32:
         """(N, h, w, 3) display RGB."""
         ...
 
-    def lips_of(self, shot: int) -> Float32:
+    def lips_of(self, group: int) -> Float32:
         """(N + 1, 48, 3) lips of the references and, last, the shot's closed mouth, in face units."""
         ...
 
@@ -95,7 +99,7 @@ class Painter:
         self.engine, self.plan, self.references, self.windows = engine, plan, references, windows
         self.transform, self.deep, self.batch = transform, deep, batch
         self.size = engine.info.crop_size
-        self._shot: int | None = None
+        self._group: int | None = None
         self._pool = ThreadPoolExecutor(workers, "julnet-network") if workers > 1 else None
 
     def close(self) -> None:
@@ -148,21 +152,47 @@ class Painter:
         """Ask the network about the frames that wait."""
         if not waiting.positions:
             return
-        shot = int(self.plan.shot[waiting.positions[0]])
-        if shot != self._shot:
-            self.engine.set_references(self.references.of_shot(shot), self.references.lips_of(shot))
-            self._shot = shot
         mask = np.stack([region_mask(self.plan.region[p], self.size) for p in waiting.positions])
         masked = np.stack(waiting.crops) * (1 - mask[..., None])
         audio = self.windows(np.array(waiting.positions, np.intp))
+        shares = [dict(self.references.shares(p)) for p in waiting.positions]
+        drawn: list[tuple[Float32, Float32, Float32] | None] = [None] * len(shares)
+        for group in sorted({group for share in shares for group in share}):  # always in this order: sums are rounded
+            rows = np.array([row for row, share in enumerate(shares) if group in share])
+            self._use(group)
+            for row, layers in zip(rows, self._network(masked[rows], mask[rows], audio[rows]), strict=True):
+                drawn[row] = _mixed(drawn[row], layers, shares[row][group])
+        for whole in drawn:
+            assert whole is not None
+            builder.add(*whole)
+        waiting.positions.clear()
+        waiting.crops.clear()
+
+    def _use(self, group: int) -> None:
+        """Give the network the references of a group, unless it has them."""
+        if group != self._group:
+            self.engine.set_references(self.references.images_of(group), self.references.lips_of(group))
+            self._group = group
+
+    def _network(self, masked: Float32, mask: Float32, audio: Float32) -> Iterator[tuple[Float32, Float32, Float32]]:
+        """Image, σ and error of every frame."""
         step = len(masked) if self._pool is None else self.engine.batch
         parts = [slice(start, start + step) for start in range(0, len(masked), step)]
         run = map if self._pool is None else self._pool.map
         for output in run(lambda part: self.engine.run(masked[part], mask[part], audio[part]), parts):
-            for image, sigma, error in zip(output.image, output.sigma, output.error, strict=True):
-                builder.add(image, sigma, error)
-        waiting.positions.clear()
-        waiting.crops.clear()
+            yield from zip(output.image, output.sigma, output.error, strict=True)
+
+
+def _mixed(
+    so_far: tuple[Float32, Float32, Float32] | None, layers: tuple[Float32, Float32, Float32], share: float
+) -> tuple[Float32, Float32, Float32]:
+    """What other groups drew of a frame, and this group's share of it; the whole is what was drawn, to the bit."""
+    if share == 1:
+        return layers
+    image, sigma, error = (np.float32(share) * layer for layer in layers)
+    if so_far is None:
+        return image, sigma, error
+    return so_far[0] + image, so_far[1] + sigma, so_far[2] + error
 
 
 def paint_range(

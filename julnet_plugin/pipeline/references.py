@@ -1,16 +1,21 @@
-"""The reference crops of every shot: chosen once, kept with the take."""
+"""The reference crops of every shot: chosen once, kept with the take.
+
+A shot in which the head turns has several groups of references, each of another pose; a frame uses the group of its own
+pose, and around the frame where one group takes over from another, both.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.errors import SettingsError
+from julnet_plugin.errors import SettingsError, TakeError
 from julnet_plugin.face.crop import fit_poses
 from julnet_plugin.model.lips import SHAPE_POINTS, closed_shape, inner_gap
-from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
+from julnet_plugin.pipeline.cropdata import PLAN, Plan, read_arrays, write_arrays
 from julnet_plugin.pipeline.plates import frames_at
 
 if TYPE_CHECKING:
@@ -28,14 +33,31 @@ if TYPE_CHECKING:
 Float32 = NDArray[np.float32]
 
 REFERENCES = "references.npz"
+_ARRAYS = ("shots", "groups", "of_frame", "frames", "images", "lips")
+_FADE = 2  #: frames on either side of a frame whose groups it is drawn with: a takeover lasts five frames
 _CLOSED_FROM = 2000  #: frames of a long shot that are enough to know its closed mouth
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Chosen:
+    """Which plate frames are references for which frames.
+
+    Attributes:
+        groups: shot and plate frames of each group.
+        of_frame: (T,) group of each position in the range; -1 where nobody is re-dubbed.
+    """
+
+    groups: tuple[tuple[int, tuple[int, ...]], ...]
+    of_frame: NDArray[np.int32]
+
+
 class References:
-    """Reference crops by shot, 16 bits a channel; a shot's rows go from the most closed mouth to the most open.
+    """Reference crops by group, 16 bits a channel; a group's rows go from the most closed mouth to the most open.
 
     Args:
         shots: shot of each row.
+        groups: group of each row.
+        of_frame: (T,) group of each position in the range; -1 where nobody is re-dubbed.
         frames: plate frame of each row.
         images: (rows, h, w, 3) uint16 display RGB.
         lips: (rows, 2, 48, 3) the row's lips and its shot's closed mouth, in face units.
@@ -43,85 +65,130 @@ class References:
 
     def __init__(
         self,
+        *,
         shots: NDArray[np.int64],
+        groups: NDArray[np.int64],
+        of_frame: NDArray[np.int32],
         frames: NDArray[np.int64],
         images: NDArray[np.uint16],
         lips: Float32,
     ) -> None:
-        self.shots, self.frames, self.images, self.lips = shots, frames, images, lips
+        self.shots, self.groups, self.of_frame = shots, groups, of_frame
+        self.frames, self.images, self.lips = frames, images, lips
 
-    def of_shot(self, shot: int) -> Float32:
+    def images_of(self, group: int) -> Float32:
         """(N, h, w, 3) float32 display RGB."""
-        return np.asarray(self.images[self.shots == shot] / np.float32(65535), np.float32)
+        return np.asarray(self.images[self.groups == group] / np.float32(65535), np.float32)
 
-    def lips_of(self, shot: int) -> Float32:
+    def lips_of(self, group: int) -> Float32:
         """(N + 1, 48, 3): the lips of the references and, last, the shot's closed mouth."""
-        lips = self.lips[self.shots == shot]
+        lips = self.lips[self.groups == group]
         return np.concatenate([lips[:, 0], lips[:1, 1]])
 
+    def closed_of(self, shot: int) -> Float32:
+        """(48, 3): the shot's closed mouth, in face units."""
+        return np.asarray(self.lips[self.shots == shot][0, 1], np.float32)
+
     def frames_of(self, shot: int) -> list[int]:
-        """Plate frames of one shot's references, as chosen."""
+        """Plate frames of one shot's references, group after group."""
         return [int(frame) for frame in self.frames[self.shots == shot]]
+
+    def frames_at(self, position: int) -> list[int]:
+        """Plate frames that are the references of one frame."""
+        return [int(frame) for frame in self.frames[self.groups == self.of_frame[position]]]
+
+    def shares(self, position: int) -> list[tuple[int, float]]:
+        """Groups that draw a frame, and how much of it each does; they add up to 1.
+
+        Where one group takes over from another, the picture goes over to it in a few frames.
+        """
+        shot = self._shot_of(int(self.of_frame[position]))
+        near = self.of_frame[max(position - _FADE, 0) : position + _FADE + 1]
+        groups, count = np.unique([group for group in near if self._shot_of(group) == shot], return_counts=True)
+        return [(int(group), float(n / count.sum())) for group, n in zip(groups, count, strict=True)]
+
+    def _shot_of(self, group: int) -> int | None:
+        """The shot that a group belongs to; None for frames of nobody."""
+        return None if group < 0 else int(self.shots[int(np.searchsorted(self.groups, group))])
 
     def save(self, path: Path) -> None:
         """Keep them with the take."""
-        write_arrays(path, {"shots": self.shots, "frames": self.frames, "images": self.images, "lips": self.lips})
+        write_arrays(path, {name: getattr(self, name) for name in _ARRAYS})
 
     @classmethod
     def load(cls, path: Path) -> References:
-        """Read what `save` wrote.
+        """Read what `save` wrote; where a take is older than groups, each shot is one group.
 
         Raises:
             TakeError: the file is missing or damaged.
         """
-        arrays = read_arrays(path, ("shots", "frames", "images", "lips"))
-        return cls(arrays["shots"], arrays["frames"], arrays["images"], arrays["lips"])
+        try:
+            return cls(**read_arrays(path, _ARRAYS))
+        except TakeError:
+            arrays = read_arrays(path, ("shots", "frames", "images", "lips"))
+            shots, groups = np.unique(arrays["shots"], return_inverse=True)
+            shot = Plan.load(path.with_name(PLAN)).shot
+            of_frame = np.where(np.isin(shot, shots), np.searchsorted(shots, shot), -1)
+            return cls(**arrays, groups=groups.astype(np.int64), of_frame=of_frame.astype(np.int32))
 
 
-def choose_frames(job: Job, choices: Sequence[Choice]) -> dict[int, list[int]]:
+def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
     """Plate frames of each shot's references: the user's for every shot, or the best of the shot's own.
 
     Raises:
         SettingsError: one of the user's frames does not show the face that is re-dubbed.
     """
-    from julnet_plugin.face.references import choose_references
+    from julnet_plugin.face.references import choose_references, group_poses
 
     count = job.engine.info.n_refs
     tracks = {choice.shot: choice.track for choice in choices if choice.track is not None}
-    if not job.refs:
-        return {shot: choose_references(track, count, seed=job.request.seed) for shot, track in tracks.items()}
-    for frame in job.refs:
-        if all(track.row(frame) is None for track in tracks.values()):
-            raise SettingsError(
-                f"reference frame {frame} does not show the face that is re-dubbed: choose frames that do, or auto",
-                key="refs",
-            )
-    filled = [job.refs[k % len(job.refs)] for k in range(count)]
-    return dict.fromkeys(tracks, filled)
+    groups: list[tuple[int, tuple[int, ...]]] = []
+    of_frame = np.full(len(plan), -1, np.int32)
+    if job.refs:
+        for frame in job.refs:
+            if all(track.row(frame) is None for track in tracks.values()):
+                raise SettingsError(
+                    f"reference frame {frame} does not show the face that is re-dubbed: choose frames that do, or auto",
+                    key="refs",
+                )
+        filled = tuple(job.refs[k % len(job.refs)] for k in range(count))
+    for shot, track in sorted(tracks.items()):
+        here = np.flatnonzero(plan.shot == shot)
+        if job.refs:
+            of_frame[here] = len(groups)
+            groups.append((shot, filled))
+            continue
+        poses, group = group_poses(plan.angles[here, :2])
+        of_frame[here] = len(groups) + group
+        for number, pose in enumerate(poses):
+            usual = number == 0 and len(poses) == 1
+            frames = choose_references(track, count, seed=job.request.seed, pose=None if usual else pose)
+            groups.append((shot, tuple(frames)))
+    return Chosen(groups=tuple(groups), of_frame=of_frame)
 
 
-def cut_references(
-    job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: dict[int, list[int]]
-) -> References:
+def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: Chosen) -> References:
     """Read the chosen frames, cut their crops and measure their lips."""
     size = job.engine.info.crop_size
     crops: dict[int, NDArray[np.uint16]] = {}
-    for frame in frames_at(plate, (frame for frames in chosen.values() for frame in frames)):
+    for frame in frames_at(plate, (frame for _, frames in chosen.groups for frame in frames)):
         affine = plan.plate_from_crop[frame.index - job.frames.start]
         crop = display_crop(frame.rgb, job.transform, affine, size)
         crops[frame.index] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
     tracks = {choice.shot: choice.track for choice in choices if choice.track is not None}
     rows, lips = [], []
-    for shot, frames in sorted(chosen.items()):
+    for group, (shot, frames) in enumerate(chosen.groups):
         shapes = reference_lips(tracks, shot, frames)
         for k in np.argsort(inner_gap(shapes[:-1]), kind="stable"):
-            rows.append((shot, frames[k]))
+            rows.append((shot, group, frames[k]))
             lips.append(np.stack([shapes[k], shapes[-1]]))
     return References(
-        np.array([shot for shot, _ in rows], np.int64),
-        np.array([frame for _, frame in rows], np.int64),
-        np.stack([crops[frame] for _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16),
-        np.stack(lips) if lips else np.zeros((0, 2, len(SHAPE_POINTS), 3), np.float32),
+        shots=np.array([shot for shot, _, _ in rows], np.int64),
+        groups=np.array([group for _, group, _ in rows], np.int64),
+        of_frame=chosen.of_frame,
+        frames=np.array([frame for _, _, frame in rows], np.int64),
+        images=np.stack([crops[frame] for _, _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16),
+        lips=np.stack(lips) if lips else np.zeros((0, 2, len(SHAPE_POINTS), 3), np.float32),
     )
 
 

@@ -45,8 +45,9 @@ def numbers() -> Numbers:
 @pytest.fixture
 def references() -> References:
     return References(
-        np.zeros(1, np.int64), np.array([110], np.int64), np.zeros((1, 4, 4, 3), np.uint16),
-        np.zeros((1, 2, 48, 3), np.float32),
+        shots=np.zeros(1, np.int64), groups=np.zeros(1, np.int64), of_frame=np.zeros(T, np.int32),
+        frames=np.array([110], np.int64), images=np.zeros((1, 4, 4, 3), np.uint16),
+        lips=np.zeros((1, 2, 48, 3), np.float32),
     )  # fmt: skip
 
 

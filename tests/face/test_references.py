@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import InputError, SettingsError
 from julnet_plugin.face.lips import lip_aperture
-from julnet_plugin.face.references import around, choose_references, parse_references, pick_references
+from julnet_plugin.face.references import (
+    around,
+    choose_references,
+    group_poses,
+    parse_references,
+    pick_references,
+)
 from julnet_plugin.face.tracks import QUALITY, FaceTrack
 from julnet_plugin.types import FrameRange
 
@@ -50,6 +56,46 @@ def test_references_show_a_closed_and_an_open_mouth_and_what_lies_between(talk: 
 
 def test_references_look_the_way_the_shot_does(talk: FaceTrack) -> None:
     assert max(choose_references(talk, 5)) < 50 + 80
+
+
+def test_references_of_a_pose_show_it_where_the_shot_does(talk: FaceTrack) -> None:
+    turned = choose_references(talk, 5, pose=np.array([0.9, 0.0]))
+    assert min(turned) >= 50 + 80
+    assert np.ptp(gaps(talk, turned)) > 0.05
+
+
+def swing(*stretches: tuple[int, float]) -> NDArray[np.float64]:
+    """Yaw and pitch of a head that keeps a yaw for so many frames, then the next."""
+    yaw = np.concatenate([np.full(count, value) for count, value in stretches])
+    return np.stack([yaw, np.zeros(len(yaw))], axis=1)
+
+
+def test_a_head_that_keeps_still_is_one_group() -> None:
+    poses, groups = group_poses(0.03 * np.random.default_rng(0).standard_normal((200, 2)))
+    assert (len(poses), set(groups)) == (1, {0})
+
+
+def test_a_head_that_turns_for_a_while_gets_a_group_of_its_own_and_the_usual_pose_is_first() -> None:
+    poses, groups = group_poses(swing((80, 0.0), (30, 0.5), (50, 0.0)))
+    assert np.degrees(poses[:, 0]) == pytest.approx([0, np.degrees(0.5)], abs=1)
+    assert np.flatnonzero(np.diff(groups)).tolist() == [79, 109]
+    assert set(groups[:80]) == {0}
+
+
+def test_a_glance_or_a_head_on_the_border_does_not_make_references_change() -> None:
+    assert set(group_poses(swing((80, 0.0), (6, 0.5), (80, 0.0)))[1]) == {0}
+    angles = swing((100, 0.0), (10, 0.15), (60, 0.3))
+    angles[100:110, 0] += 0.02 * (-1.0) ** np.arange(10)  # half way, to and fro with every frame
+    assert len(np.flatnonzero(np.diff(group_poses(angles)[1]))) == 1
+
+
+def test_there_are_few_groups_however_a_head_moves_and_none_without_frames() -> None:
+    angles = np.random.default_rng(1).uniform(-0.7, 0.7, (3000, 2))
+    poses, groups = group_poses(angles)
+    assert len(poses) <= 6
+    assert groups.max() < len(poses)
+    assert np.array_equal(groups, group_poses(angles)[1])
+    assert [len(part) for part in group_poses(np.zeros((0, 2)))] == [0, 0]
 
 
 def test_the_same_track_gives_the_same_references_and_a_seed_others(talk: FaceTrack) -> None:

@@ -267,6 +267,10 @@ def test_the_scores_of_sigma_see_that_it_knows_where_the_mouth_is(dataset: list[
     assert table["pooled"]["spearman"] == pytest.approx(table["pooled"]["spearman_ceiling"], abs=0.02)
     assert table["pooled"]["spearman"] > max(b["spearman"] for b in table["baselines"].values())
     assert table["ause_gain_over_constant"] > 0.3
+    # A tenth of the square is more than a tenth of the mask, which is all that can err.
+    pooled = table["pooled"]
+    assert 0 < table["mask_in_square"] < 1
+    assert pooled["error_share_top10"] < pooled["error_share_of_square"] < pooled["error_share_of_square_at_best"] <= 1
     for name, baseline in table["baselines"].items():
         assert table[f"ause_gain_over_{name}"] == pytest.approx(
             1 - table["pooled"]["ause"] / baseline["ause"], abs=1e-6

@@ -121,6 +121,11 @@ def _uncertainty(u: Table) -> list[str]:
         ],
         ["AUSE ↓", *_row("ause", pooled, gradient, motion, digits=4), f"a constant: {constant}"],
         ["error in the top 10 % of pixels ↑", *_row("error_share_top10", pooled, gradient, motion), "blind: 0.1"],
+        [
+            "the same, of the whole mouth square ↑",
+            *_row("error_share_of_square", pooled, gradient, motion),
+            f"the error itself: {number(pooled['error_share_of_square_at_best'], 3)}",
+        ],
     ]
     covered = [
         [title, *(percent(v, 1) for v in u["intervals"][key].values())]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from julnet_plugin.face.crop import mouth_square
 from trainer.dataset import Clip, read_clip
 from trainer.evaluation.blocks import Block, plan_blocks
 from trainer.evaluation.methods import Method
@@ -43,6 +44,7 @@ class SigmaSample:
     pixels: PixelSample
     frame_sigma: np.ndarray[tuple[int], np.dtype[np.float32]]
     frame_error: np.ndarray[tuple[int], np.dtype[np.float32]]
+    area: float  #: share of the mouth square that the mask takes; there is neither error nor σ in the rest
 
 
 @dataclass(slots=True)
@@ -117,7 +119,8 @@ def _score(
         audio = windows_of(clip)[drawn.frames]
         results.clips.append(score_clip(drawn, name, speaker, audio, judges))
         if drawn.pixels is not None and method is methods[0]:
-            sample = SigmaSample(name, speaker, drawn.pixels, drawn.frame_sigma, drawn.frame_error)
+            area = float(drawn.mask[(..., *mouth_square(drawn.size))].mean())
+            sample = SigmaSample(name, speaker, drawn.pixels, drawn.frame_sigma, drawn.frame_error, area)
             results.sigma.append(sample)
         if keep:
             kept.append(example_frame(drawn))

@@ -125,18 +125,26 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = 
     per_speaker = {
         who: asdict(um.uncertainty_scores(s, e)) for who, (s, e) in _sigma_by_speaker(samples, known).items()
     }
+    area = float(np.average([s.area for s in samples], weights=[len(s.frame_sigma) for s in samples]))
+    tenth = min(1.0, 0.1 / area)  # of the square, as a share of the mask
     others = {"gradient": pixels.gradient, "motion": pixels.motion}
     baselines = {
         name: {
             "spearman": um.spearman(doubt, error),
             "ause": um.ause(doubt, error),
             "error_share_top10": um.error_share(doubt, error),
+            "error_share_of_square": um.error_share(doubt, error, tenth),
         }
         for name, doubt in others.items()
     }
     return {
         "pixels": len(sigma),
-        "pooled": asdict(um.uncertainty_scores(given, error)),
+        "mask_in_square": area,
+        "pooled": asdict(um.uncertainty_scores(given, error))
+        | {
+            "error_share_of_square": um.error_share(given, error, tenth),
+            "error_share_of_square_at_best": um.error_share(error, error, tenth),
+        },
         "over_speakers": {
             name: _estimate(over_speakers({who: [float(v[name])] for who, v in per_speaker.items()}))
             for name in ("spearman", "spearman_ceiling", "ause", "ause_constant", "error_share_top10")
