@@ -103,7 +103,6 @@ def what_goes_wrong_is_one_sentence_and_loses_nothing(journey: dict[str, Any]) -
 
 
 @needs_blender
-@pytest.mark.timeout(900)  # several renders of the real model, one after the other
 def test_a_new_user_s_way_through_the_extension_and_what_goes_wrong_on_it(journey: dict[str, Any]) -> None:
     """One test, since the way is long: a second process would go it a second time."""
     takes_are_still_there(journey)
