@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 KEY = "julnet"  #: of our metadata
 TRACK = "JULNet"
 ORIGINAL = "original"  #: key of the media reference that a clip had before it had takes
+EDL = ".edl"
+_MOST_FRAMES = 60.0  #: of a second, in timecode
 NATIVE = (".otio", ".otioz", ".otiod")
 PLACES = ("track", "reference")
 _CONTENT = "content.otio"  #: of a bundle
@@ -73,9 +75,12 @@ def read_clip(path: Path, name: str, handles: int = 0) -> TimelineClip:
     document = read_timeline(path)
     clip = choose(_video_clips(document), name, path, _place)
     _refuse_retimed(clip, name)
-    source = clip.trimmed_range()
     plate = _plate_of(clip, name, path)
-    info = probe(plate, _rate(source.start_time.rate) if "#" in plate.name else None)
+    info = probe(plate, _rate(clip.trimmed_range().start_time.rate) if "#" in plate.name else None)
+    if path.suffix.lower() == EDL:  # now that the rate is known in which its timecodes count
+        document = read_timeline(path, info.rate)
+        clip = choose(_video_clips(document), name, path, _place)
+    source = clip.trimmed_range()
     origin = _origin(clip, info)
     shown = _inside(_frames(source, info.rate, origin), info, name)
     seen = _frames(clip.visible_range(), info.rate, origin)
@@ -86,8 +91,12 @@ def read_clip(path: Path, name: str, handles: int = 0) -> TimelineClip:
     return TimelineClip(document, clip, path, plate, info.rate, origin, shown, frames)
 
 
-def read_timeline(path: Path) -> Any:
+def read_timeline(path: Path, rate: Fraction | None = None) -> Any:
     """Read a timeline of any format that an adapter is there for.
+
+    Args:
+        path: the timeline.
+        rate: in which an EDL counts, which does not say so itself; None = unknown: its times are not to be used then.
 
     Raises:
         TimelineError: it cannot be read.
@@ -102,7 +111,7 @@ def read_timeline(path: Path) -> Any:
         )
     _refuse_hostile(path)
     try:
-        document = otio.adapters.read_from_file(str(path))
+        document = otio.adapters.read_from_file(str(path), **_edl_options(otio, path, rate))
     except Exception as exc:  # noqa: BLE001 - adapters raise what they like
         said = " ".join(str(exc).split())[:160]
         raise TimelineError(f"{path} cannot be read as a timeline ({said}): save it again as .otio") from None
@@ -134,6 +143,15 @@ def _refuse_hostile(path: Path) -> None:
         raise TimelineError(f"{path} cannot be read as a timeline ({said}): save it again as .otio") from None
     if large:
         raise TimelineError(f"{path} is larger than {_MOST_BYTES >> 20} MiB, which no timeline is: check the file")
+
+
+def _edl_options(otio: Any, path: Path, rate: Fraction | None) -> dict[str, float]:
+    """What the EDL's adapter needs: a rate in which every one of its timecodes is one."""
+    if path.suffix.lower() != EDL:
+        return {}
+    if rate is None:
+        return {"rate": _MOST_FRAMES}
+    return {"rate": otio.opentime.RationalTime.nearest_valid_timecode_rate(float(rate))}
 
 
 def output_of(path: Path, wanted: Path | None) -> Path:

@@ -291,3 +291,24 @@ def test_options_that_do_not_fit_together_are_one_sentence(
     told = capsys.readouterr().err
     assert (code, said in told, told.count("\n")) == (2, True, 1)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("source", ["00:00:00:20 00:00:00:24", "01:00:00:20 01:00:00:24"])
+def test_an_edl_is_read_in_the_rate_of_the_plate_since_it_says_none_itself(
+    coded_plate: Path, tmp_path: Path, source: str
+) -> None:
+    """A second of 25 frames has a frame 24; in one of 24 frames that is no timecode."""
+    shown = (20, 24)
+    pytest.importorskip("otio_cmx3600_adapter")
+    path = tmp_path / "cut.edl"
+    path.write_text(
+        f"TITLE: cut\nFCM: NON-DROP FRAME\n\n001  AX       V     C        {source} 01:00:00:00 01:00:00:04\n"
+        f"* FROM CLIP NAME: shot A\n* FROM FILE: {coded_plate}\n",
+        "utf-8",
+    )
+    found = read_clip(path, "shot A")
+    assert (found.shown.start, found.shown.stop) == shown
+    add_take(found, take_of(tmp_path / "take", *shown), tmp_path / "out.otio")
+    write_timeline(found.document, tmp_path / "out.otio")
+    original, ours = read_timeline(tmp_path / "out.otio").tracks
+    assert [clip.trimmed_range().duration for clip in (*original.find_clips(), *ours.find_clips())] == [Time(4, 25)] * 2

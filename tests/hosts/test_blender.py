@@ -47,7 +47,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "blender")}
     environment.pop("PYTHONPATH", None)
     command = [str(find_blender()), "-I", str(SUPPORT / "blender_journey.py"), str(folder / "wanted.json")]
-    done = subprocess.run(command, env=environment, capture_output=True, timeout=540, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=840, check=False)
     report: dict[str, Any] = json.loads((folder / "report.json").read_text("utf-8")) if done.returncode == 0 else {}
     assert "failure" not in report, report["failure"]
     assert report, done.stderr.decode("utf-8", "replace")[-800:]
