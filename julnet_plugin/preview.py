@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -219,7 +219,8 @@ class Previews:
         if (path, at) != (plate.info.path, frame):
             if frames is not None:
                 frames.close()
-            frames = plate.frames(FrameRange(start=frame, stop=plate.info.frame_count))
+            rest = plate.frames(FrameRange(start=frame, stop=plate.info.frame_count))
+            frames = cast("Generator[PlateFrame, None, None]", rest)  # a generator: it closes its file when closed
         assert frames is not None
         self._reading = plate.info.path, -1, None  # if it fails, begin again
         decoded = next(frames)

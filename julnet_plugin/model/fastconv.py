@@ -9,9 +9,9 @@ Direct convolution is what a CPU library runs, and it takes kernel² multiplicat
   afterwards; a third of the time at 7x7.
 
 Results differ from direct convolution by rounding alone: about 1e-5 of a feature's spread for Winograd, less for the
-others. A CPU with units for half precision convolves directly twice as fast; what still pays there are the doubled 3x3
-(half the time), kernels from 9x9 on in the frequency domain, in float32 (half at 11x11, and more exact), and, for
-layers that stay in float32, few outputs.
+others. A CPU with units for half precision convolves directly twice as fast. What still pays there: the doubled 3x3
+(half the time), kernels from 9x9 on in the frequency domain in float32 (half at 11x11, and more exact), and few outputs
+of a layer that stays in float32.
 
 Source: Lavin & Gray 2016 (Winograd); the overlap-save method for the tiles.
 """
