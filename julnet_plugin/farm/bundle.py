@@ -117,11 +117,13 @@ def write_folder(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 def parameter_values(request: RedubRequest, frames: FrameRange, options: FarmOptions) -> dict[str, Any]:
     """This take's job parameters."""
+    consent = {} if request.consent is None else {"Consent": str(request.consent.absolute())}
     return {
         "Plate": str(request.plate.absolute()),
         "Dub": str(request.dub.absolute()),
         "TakeDir": str(request.take_dir.absolute()),
         "Model": _model(request),
+        **consent,
         "Frames": f"{frames.start}-{frames.stop - 1}",
         "Julnet": options.command,
     }
@@ -138,6 +140,8 @@ def asset_references(request: RedubRequest, info: MediaInfo) -> dict[str, Any]:
     files.append(request.dub)
     if _is_file(request.model):
         files.append(Path(request.model))
+    if request.consent is not None:
+        files.append(request.consent)
     return {
         "assetReferences": {
             "inputs": {"filenames": [str(path.absolute()) for path in files], "directories": []},
@@ -168,11 +172,13 @@ def job_template(request: RedubRequest, chunk: int, options: FarmOptions, gpus: 
 def _parameters(request: RedubRequest) -> list[dict[str, Any]]:
     file = {"type": "PATH", "objectType": "FILE", "dataFlow": "NONE"}
     model = file if _is_file(request.model) else {"type": "STRING"}
+    note = {"name": "Consent", **file, "description": "the note of consent"}
     return [
         {"name": "Plate", **file, "description": "movie, or image sequence (shot.####.exr)"},
         {"name": "Dub", **file, "description": "the new line"},
         {"name": "TakeDir", "type": "PATH", "objectType": "DIRECTORY", "dataFlow": "NONE", "description": "the take"},
         {"name": "Model", **model, "description": "shipped model's name, or a weights file"},
+        *([] if request.consent is None else [note]),
         {"name": "Frames", "type": "STRING", "description": "frames of the take, last one included"},
         {"name": "Julnet", "type": "STRING", "default": "julnet", "description": "what starts JULNet on the worker"},
     ]
@@ -193,7 +199,7 @@ def _step(
         "farm",
         step,
         "{{Task.File.Request}}",
-        *(f"--{name}={{{{Param.{value}}}}}" for name, value in _PATH_OPTIONS.items()),
+        *(f"--{name}={{{{Param.{value}}}}}" for name, value in _path_options(request).items()),
     ]
     made: dict[str, Any] = {"name": STEP_NAMES[step]}
     if after is not None:
@@ -222,7 +228,10 @@ def _step(
     return made
 
 
-_PATH_OPTIONS = {"plate": "Plate", "dub": "Dub", "take-dir": "TakeDir", "model": "Model"}
+def _path_options(request: RedubRequest) -> dict[str, str]:
+    """Options of a task and the parameters whose paths the farm maps."""
+    options = {"plate": "Plate", "dub": "Dub", "take-dir": "TakeDir", "model": "Model"}
+    return options if request.consent is None else {**options, "consent": "Consent"}
 
 
 def _model_environment(session: str, options: FarmOptions) -> dict[str, Any]:
@@ -250,7 +259,7 @@ def _action(arguments: list[str], timeout_s: int) -> dict[str, Any]:
 def _request(request: RedubRequest) -> str:
     """The request without its paths, which the farm maps. Braces in texts must not look like a farm's variables."""
     values = request_to_json(request)
-    for name in ("plate", "dub", "take_dir", "model", "resume"):
+    for name in ("plate", "dub", "take_dir", "model", "consent", "resume"):
         values.pop(name, None)
     text = json.dumps(values, indent=1, ensure_ascii=True)
     return text.replace("{{", "{\\u007b").replace("}}", "}\\u007d") + "\n"

@@ -91,6 +91,7 @@ def write_outline(
         "dub": paths["Dub"],
         "take_dir": paths["TakeDir"],
         "model": paths["Model"],
+        **({"consent": paths["Consent"]} if "Consent" in paths else {}),
     }
     values.pop("resume", None)
     script = _SCRIPT.format(outline=OUTLINE, request=REQUEST, job=_literal(job))

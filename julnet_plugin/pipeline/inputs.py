@@ -72,7 +72,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
 
     settings = load_settings(request.settings)
     writers = find_writers(request.deliver, manager)
-    consent = _consent(request, settings)
+    consent = consent_of(request, settings)
     check_free(request.take_dir, resume=request.resume)
     model = find_model(request.model)
     info = probe(request.plate)
@@ -137,8 +137,12 @@ def fingerprint(job: Job) -> dict[str, Any]:
     }
 
 
-def _consent(request: RedubRequest, settings: Settings) -> dict[str, Any] | None:
-    """The note of consent that the request names."""
+def consent_of(request: RedubRequest, settings: Settings) -> dict[str, Any] | None:
+    """The note of consent that the request names.
+
+    Raises:
+        SettingsError: it cannot be used, or there is none where one is required.
+    """
     if request.consent is not None:
         from julnet_plugin.provenance.consent import read_consent
 

@@ -34,7 +34,7 @@ class Farm:
         for task in _TASKS:
             one = verbs.add_parser(task, help=f"the {task} step")
             one.add_argument("request", type=Path, metavar="REQUEST", help="JSON file with the request")
-            for name in ("plate", "dub", "take-dir", "model"):
+            for name in ("plate", "dub", "take-dir", "model", "consent"):
                 one.add_argument(f"--{name}", metavar="PATH", help=f"{name} of the request, where the farm maps it")
             one.add_argument("--session", type=Path, metavar="DIR", help="folder that farm enter was given")
             if task in ("paint", "write"):
@@ -124,5 +124,11 @@ def _read_request(args: argparse.Namespace) -> RedubRequest:
     from julnet_plugin.untrusted import read_json_object
 
     values = read_json_object(args.request, "a request", most_bytes=_MOST_BYTES)
-    given = {"plate": args.plate, "dub": args.dub, "take_dir": args.take_dir, "model": args.model}
+    given = {
+        "plate": args.plate,
+        "dub": args.dub,
+        "take_dir": args.take_dir,
+        "model": args.model,
+        "consent": args.consent,
+    }
     return request_from_json({**values, **{name: value for name, value in given.items() if value}})

@@ -84,15 +84,18 @@ def _checked(request: RedubRequest) -> tuple[MediaInfo, FrameRange, int]:
     from julnet_plugin.media.reader import refuse_interlaced
     from julnet_plugin.media.timecode import frame_range
     from julnet_plugin.model.checkpoint import find_model
+    from julnet_plugin.pipeline.inputs import consent_of
     from julnet_plugin.pipeline.workfolder import check_free
 
+    settings = load_settings(request.settings)
+    consent_of(request, settings)
     check_free(request.take_dir, resume=True)
     find_model(request.model)
     info = probe(request.plate)
     refuse_interlaced(info)
     audio_stream_info(request.dub, request.dub_track)
     frames = frame_range(info, request.in_point, request.out_point)
-    return info, frames, load_settings(request.settings).render.chunk_frames
+    return info, frames, settings.render.chunk_frames
 
 
 def _run(args: argparse.Namespace, request: RedubRequest) -> None:

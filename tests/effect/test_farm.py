@@ -176,15 +176,33 @@ def test_the_template_passes_the_reference_check(
     assert gpus == {"Track": wanted, "Paint": wanted, "Write": [], "Assemble": wanted}
 
 
+@runner
+def test_a_note_of_consent_travels_as_a_path_that_the_farm_maps(
+    request_of: Callable[..., RedubRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "note.json").write_text('{"who": "A", "what": "b", "until": "2999-12-31"}')
+    monkeypatch.chdir(tmp_path)
+    bundle = tmp_path / "bundle"
+    assert submit(request_of(tmp_path / "take"), bundle, "--consent", "note.json", "--require-consent") == 0
+    assert json.loads((bundle / PARAMETERS).read_text("utf-8"))["Consent"] == str(tmp_path / "note.json")
+    template = json.loads((bundle / TEMPLATE).read_text("utf-8"))
+    assert all("--consent={{Param.Consent}}" in s["script"]["actions"]["onRun"]["args"] for s in template["steps"])
+    assert "note.json" not in (bundle / TEMPLATE).read_text("utf-8")
+    assert str(tmp_path / "note.json") in (bundle / "asset_references.yaml").read_text("utf-8")
+    assert submit(request_of(tmp_path / "take"), tmp_path / "cue", "--format", "opencue", "--consent", "note.json") == 0
+    assert json.loads((tmp_path / "cue" / "request.json").read_text("utf-8"))["consent"] == str(tmp_path / "note.json")
+
+
 def test_a_job_that_cannot_work_is_refused_before_anything_is_written(
     request_of: Callable[..., RedubRequest], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request = request_of(tmp_path / "take")
     assert submit(request, tmp_path / "bundle", "--in", "900") == 2
     assert submit(request, tmp_path / "bundle", "--gpus", "-1") == 2
+    assert submit(request, tmp_path / "bundle", "--require-consent") == 2
     assert submit(request_of(tmp_path / "take", plate=tmp_path / "no.mov"), tmp_path / "bundle") == 2
     assert not (tmp_path / "bundle").exists()
-    assert capsys.readouterr().err.count("julnet:") == 3
+    assert capsys.readouterr().err.count("julnet:") == 4
 
 
 @runner

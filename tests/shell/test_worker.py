@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -114,6 +116,28 @@ def test_an_effect_that_breaks_costs_only_its_own_job(effect: Any, error: BaseEx
     effect.error = error
     events = serve(manager, redub(1, "one"), redub(2, "two"))
     assert [event["id"] for event in events if event["event"] == "error"] == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_memory_that_a_job_freed_goes_back_to_the_system(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
+    def held_mib() -> int:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") >> 20
+
+    peak: list[int] = []
+
+    def hungry(job: Any, manager: Manager) -> dict[str, Any]:
+        pieces = [b"x" * (100_000 + k) for k in range(2000)]  # each too small to be mapped for itself
+        keep = pieces[::200]
+        peak.append(held_mib())
+        job.values["kept"].append(keep)
+        return {}
+
+    kept: list[Any] = []
+    monkeypatch.setitem(JOBS, "hungry", hungry)
+    monkeypatch.setattr("julnet_plugin.worker._parse", lambda line: json.loads(line) | {"kept": kept})
+    serve(manager, {"id": 1, "verb": "hungry"})
+    assert held_mib() < peak[0] - 100
 
 
 def test_an_id_in_use_is_refused(worker: WorkerProcess, tmp_path: Path) -> None:
