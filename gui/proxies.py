@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,13 +65,13 @@ class Proxies(QObject):
         for info in infos:
             if info.path not in self._ready and factor_of(info) > 1:
                 self._ready[info.path] = None
-                self._add(info, lambda info=info: self._found(info))
+                self._add(info, partial(self._found, info))
 
     def want(self, infos: Sequence[MediaInfo]) -> int:
         """Make proxies. Returns how many are missing; a medium that is small enough needs none."""
         missing = [info for info in infos if factor_of(info) > 1 and self._ready.get(info.path) is None]
         for info in missing:
-            self._add(info, lambda info=info: self._found(info) or self._made(info))
+            self._add(info, partial(self._found_or_made, info))
         return len(missing)
 
     def forget(self) -> None:
@@ -125,6 +126,9 @@ class Proxies(QObject):
             return None
         return found
 
+    def _found_or_made(self, info: MediaInfo) -> MediaInfo | None:
+        return self._found(info) or self._made(info)
+
     def _made(self, info: MediaInfo) -> MediaInfo | None:
         path = kept_file(self._folder, info.path, NAME)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -168,7 +172,7 @@ def make_proxy(info: MediaInfo, path: Path, step: Callable[[int, int], None]) ->
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         for done, frame in enumerate(PlateReader(info).frames(), start=1):
             small = cv2.resize(transform.to_preview(frame.rgb), (width, height), interpolation=cv2.INTER_AREA)
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(small), format="rgb24").reformat(
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(small, np.uint8), format="rgb24").reformat(
                 format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
             )
             picture.colorspace, picture.color_range = Colorspace.ITU709, ColorRange.MPEG

@@ -75,18 +75,18 @@ class Window(QMainWindow):
         self.setObjectName("editor")
         self._session = Session()
         self._client = client
-        self.messages = Messages(self)
+        self.messages: Messages = Messages(self)
         self.jobs = RedubJobs(client, self)
         self.background = Background(self)
         self.renderer = Renderer(self)
         self.project: Document = Document(self)
         self.shots = Shots(self)
-        self.proxies = Proxies(parent=self)
+        self.proxies: Proxies = Proxies(parent=self)
         self.renderer.proxy_of = self.proxies.get
         self.record = Record(self.project, self.shots, self)
         self._source = Session()
         self.shown_frame: Session | None = None  #: whose picture is on screen
-        self.viewer = Viewer()
+        self.viewer: Viewer = Viewer()
         self.scrub_bar = ScrubBar()
         self._monitors: dict[bool, QToolButton] = {}
         self.action_specs = panels.action_specs()

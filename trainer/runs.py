@@ -176,7 +176,7 @@ def new_network(recipe: Recipe, corpus: Corpus, manager: Manager) -> Generator:
 
 def _built(architecture: str, config: Mapping[str, object], manager: Manager) -> Generator:
     try:
-        network = manager.generator(architecture).build(config)
+        network = manager.generator(architecture).build(dict(config))
     except ValueError as exc:
         msg = f"the recipe's network section does not fit {architecture!r}: {exc}"
         raise SettingsError(msg, key="network") from exc
@@ -218,9 +218,9 @@ def _taught(run: Path, start: Start, corpus: Corpus, progress: ProgressFn | None
         teacher = LipTeacher.of_network(copy.deepcopy(network), corpus.features)
         return teacher.basis, [heard_codes(teacher.encoder, clip) for clip in corpus.clips]
     key = digest([corpus.key, recipe.to_json()["lips"]])
-    teacher = LipTeacher.load(run / "lips.safetensors", key, settings)
-    if teacher is None:
-        teacher = LipTeacher.taught(corpus.clips, corpus.lips, settings, progress=named(progress, "hearing lips"))
+    kept = LipTeacher.load(run / "lips.safetensors", key, settings)
+    teacher = kept or LipTeacher.taught(corpus.clips, corpus.lips, settings, progress=named(progress, "hearing lips"))
+    if kept is None:
         teacher.save(run / "lips.safetensors", key)
     teacher.install(network)
     codes = _read_codes(run / "codes.safetensors", corpus.clips, key)

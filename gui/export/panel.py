@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -215,8 +216,8 @@ class ExportPanel(QWidget):
         self._say_of_takes(f"Exporting {_takes(len(takes))}…")
         for take in takes:
             self._window.background.run(
-                lambda take=take: to_deliver(take, form),
-                lambda missing, take=take: self._deliver(take, form, target, missing),
+                partial(to_deliver, take, form),
+                partial(self._deliver, take, form, target),
                 self._not_exported,
             )
 
