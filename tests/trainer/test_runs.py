@@ -249,6 +249,26 @@ def test_an_exported_model_draws_what_torch_draws(weights: Path, tmp_path: Path,
     assert done.difference < 1e-4
 
 
+def test_a_network_that_wants_its_references_lips_is_exported_and_compared_with_them(
+    tmp_path: Path, manager: Manager
+) -> None:
+    torch.manual_seed(0)
+    network = RtGenerator(RtConfig(width=8, fine_width=8, codes=3, n_refs=2, crop_size=(208, 160)))
+    info = CheckpointInfo.of(network, architecture="rt", audio_feature="phone-42")
+    save_checkpoint(network, info, tmp_path / "rt.safetensors")
+    assert network.uses_lips
+    assert export_model(tmp_path / "rt.safetensors", tmp_path / "rt.onnx", manager.generator).difference < 1e-3
+
+
+def test_an_export_that_cannot_be_compared_leaves_no_file(
+    weights: Path, tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_room, "OnnxEngine", lambda *_: pytest.fail("the runtime is broken"))
+    with pytest.raises(pytest.fail.Exception):
+        export_model(weights, tmp_path / "w.onnx", manager.generator)
+    assert not list(tmp_path.glob("*.onnx"))
+
+
 def test_an_export_that_differs_is_our_failure_and_is_removed(
     weights: Path, tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
