@@ -91,9 +91,10 @@ def test_the_bundle_holds_what_support_reads_and_no_more(tmp_path: Path, monkeyp
 
     (tmp_path / "plate.mov").write_bytes(b"footage")
     (tmp_path / "bundle.zip").write_bytes(b"an older one")
-    with monkeypatch.context() as patched, pytest.raises(SettingsError, match="bundle.zip cannot be written"):
+    with monkeypatch.context() as patched:
         patched.setattr(zipfile.ZipFile, "writestr", full)
-        write_bundle(tmp_path / "bundle.zip", [], make_manager(third_party=False))
+        with pytest.raises(SettingsError, match=r"bundle\.zip cannot be written"):
+            write_bundle(tmp_path / "bundle.zip", [], make_manager(third_party=False))
     assert (tmp_path / "bundle.zip").read_bytes() == b"an older one"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle.zip", "plate.mov"]
     findings = [Finding(name="cpu", ok=True, found="some")]
