@@ -20,6 +20,7 @@ from host_adapters.standalone import media, storage
 from host_adapters.standalone.project import BinItem, Project, add_item, relink
 from host_adapters.standalone.storage import Opened
 from julnet_plugin.errors import InputError
+from julnet_plugin.memory import give_back_memory
 from julnet_plugin.types import AudioInfo, MediaInfo
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class Projects(QObject):
         self._window.show_record()
         self._say_opened(opened, folder)
         self.look_for_media()
+        give_back_memory()  # of the project that was open before
 
     def _say_opened(self, opened: Opened, folder: Path | None) -> None:
         if opened.recovered:

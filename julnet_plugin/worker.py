@@ -7,13 +7,10 @@ in the order they came, quick questions beside them. docs/pipeline.md describes 
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 import logging
 import os
 import queue
-import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -23,6 +20,7 @@ from julnet_plugin import __version__
 from julnet_plugin.console import StageClock, Throttle
 from julnet_plugin.errors import InputError, RedubCancelled
 from julnet_plugin.jobs import JOBS, QUICK
+from julnet_plugin.memory import give_back_memory
 from julnet_plugin.outcome import FAILED, error_values, exit_code_of, known_error
 
 if TYPE_CHECKING:
@@ -240,17 +238,6 @@ class _Lane:
         while (job := self._queue.get()) is not None:
             self._run(job)
             give_back_memory()
-
-
-def give_back_memory() -> None:
-    """Hand what was freed back to the system, where the C library keeps it: about 100 MiB after a render with threads.
-
-    A worker waits for hours between two renders, beside a host that needs the memory.
-    """
-    if sys.platform != "linux":
-        return
-    with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _refuse(message: str) -> NoReturn:

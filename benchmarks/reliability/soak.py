@@ -272,6 +272,7 @@ def edit(folder: Path) -> None:
                 _one_render(window, folder)
             loops += 1
             print(loops, flush=True)
+            application.sendPostedEvents(None, QEvent.Type.DeferredDelete)  # as the event loop of an application does
             rested = time.monotonic() + min(_IDLE_SHARE * (time.monotonic() - begun), _LONGEST_REST_S)
             while time.monotonic() < rested and not (folder / "stop").exists():
                 application.processEvents()

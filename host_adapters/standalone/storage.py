@@ -273,7 +273,7 @@ def write_text(text: str, path: Path) -> None:
     Raises:
         ProjectError: it cannot be written; the old file is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")  # what a killed editor left of it is overwritten
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)

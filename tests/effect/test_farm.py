@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import itertools
 import json
 import os
 import signal
@@ -20,7 +22,7 @@ from julnet_plugin import RedubRequest
 from julnet_plugin.cli import main
 from julnet_plugin.errors import InputError, SettingsError, TakeError
 from julnet_plugin.farm import local, session
-from julnet_plugin.farm.bundle import PARAMETERS, TEMPLATE, FarmOptions
+from julnet_plugin.farm.bundle import PARAMETERS, TEMPLATE, FarmOptions, write_folder
 from julnet_plugin.farm.opencue import write_outline
 from julnet_plugin.farm.steps import ChunkedTake
 from julnet_plugin.farm.training import write_training
@@ -174,6 +176,26 @@ def test_the_template_passes_the_reference_check(
     }
     wanted = [2] if "--gpus" in more else [1]
     assert gpus == {"Track": wanted, "Paint": wanted, "Write": [], "Assemble": wanted}
+
+
+def test_a_job_folder_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".job.partial").mkdir()
+    (tmp_path / ".job.partial" / "template.yaml").write_text("what a killed process left")
+    flushed = itertools.count()
+
+    def full(path: Path) -> None:
+        if next(flushed) == 1:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("julnet_plugin.pipeline.workfolder.flush", full)
+    with pytest.raises(OSError, match="No space"):
+        write_folder(tmp_path / "job", {"a": "1", "b": "2"})
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "job").mkdir()
+    assert write_folder(tmp_path / "job", {"a": "1", "b": "2"}) == [tmp_path / "job" / "a", tmp_path / "job" / "b"]
+    assert [path.name for path in tmp_path.iterdir()] == ["job"]
+    with pytest.raises(TakeError, match="not empty"):
+        write_folder(tmp_path / "job", {"a": "1"})
 
 
 @runner

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import InputError
 from julnet_plugin.media import sequence_writer
+from julnet_plugin.model.engine import TorchEngine
 from julnet_plugin.outcome import sentence_of
 from julnet_plugin.pipeline import workfolder
 from julnet_plugin.types import ProgressFn, Take
@@ -133,3 +134,11 @@ def test_slow_storage_and_a_clock_that_jumps_change_nothing(
     monkeypatch.setattr(sequence_writer, "write_picture", slow)
     monkeypatch.setattr(time, "time", lambda: clock() + next(jumps))
     assert contents(short(tmp_path / "take").path) == whole
+
+
+def test_what_a_device_could_not_do_is_said_in_the_take(
+    short: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "the device cuda:0 ran out of memory: going on with one frame at once"
+    monkeypatch.setattr(TorchEngine, "setbacks", (said,))
+    assert said in short(tmp_path / "take", out_point="2").manifest["warnings"]

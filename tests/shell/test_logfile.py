@@ -15,6 +15,7 @@ import pytest
 from julnet_plugin import hookimpl
 from julnet_plugin.cli import main
 from julnet_plugin.console import Console
+from julnet_plugin.errors import SettingsError
 from julnet_plugin.manager import Manager
 
 
@@ -81,11 +82,21 @@ def test_stages_are_timed() -> None:
     assert "finding faces" in str(console.clock)
 
 
-def test_the_bundle_holds_what_support_reads_and_no_more(tmp_path: Path) -> None:
+def test_the_bundle_holds_what_support_reads_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from julnet_plugin.doctor import Finding, write_bundle
     from julnet_plugin.manager import make_manager
 
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
     (tmp_path / "plate.mov").write_bytes(b"footage")
+    (tmp_path / "bundle.zip").write_bytes(b"an older one")
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile.ZipFile, "writestr", full)
+        with pytest.raises(SettingsError, match=r"bundle\.zip cannot be written"):
+            write_bundle(tmp_path / "bundle.zip", [], make_manager(third_party=False))
+    assert (tmp_path / "bundle.zip").read_bytes() == b"an older one"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle.zip", "plate.mov"]
     findings = [Finding(name="cpu", ok=True, found="some")]
     write_bundle(tmp_path / "bundle.zip", findings, make_manager(third_party=False))
     with zipfile.ZipFile(tmp_path / "bundle.zip") as archive:
