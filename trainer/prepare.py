@@ -307,8 +307,8 @@ def _final_rows(folder: Path, records: Iterable[Record]) -> Iterator[Row]:
         if path.exists():
             yield row
         else:
-            why = header.set_aside
-            yield replace(row, verdict=g.REJECTED, clip="", split="", reason=g.OUT_OF_SYNC, detail=why)
+            row = replace(row, reason=g.OUT_OF_SYNC, detail=header.set_aside)
+            yield replace(row, verdict=g.REJECTED, clip="", split="")
 
 
 def _nothing(prepared: Prepared) -> str:
