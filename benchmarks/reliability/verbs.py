@@ -92,12 +92,6 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
         ),
         Verb("batch", "takes", lambda out, _: command(*batch, "-o", out), _pictures),
         Verb(
-            "prepare",
-            "dataset",
-            lambda out, _: command("prepare", inputs.plate, "-o", out, "--workers", "0", "--no-sync"),
-            lambda out: _files(out, "*.safetensors"),
-        ),
-        Verb(
             "train",
             "run",
             lambda out, again: command(
