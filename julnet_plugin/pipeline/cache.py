@@ -67,7 +67,7 @@ class Cache:
                 if _copied(entry / name, part / name) != digest:
                     raise ValueError(name)  # noqa: TRY301 - told apart from a disk that fails
             part.replace(target)
-            os.utime(entry / _LISTING)
+            _touch(entry / _LISTING)
         except FileNotFoundError:  # never stored, or another process made room meanwhile
             return False
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
@@ -93,6 +93,7 @@ class Cache:
             hashes = {path.name: _copied(path, part / path.name) for path in files}
             listing = {"kind": kind, "bytes": size, "files": hashes, "made_from": dict(key)}
             (part / _LISTING).write_text(json.dumps(listing, indent=1), "utf-8")
+            _touch(part / _LISTING)
             part.rename(entry)
         except OSError as exc:  # a full disk, a folder that may not be written to, or the same entry from elsewhere
             log.debug("%s is not cached: %s", entry.name, exc)
@@ -199,6 +200,12 @@ def _copied(source: Path, target: Path) -> str:
             digest.update(block)
             writing.write(block)
     return digest.hexdigest()
+
+
+def _touch(path: Path) -> None:
+    """Write down that a file was used now: to the nanosecond, where the file system's own clock ticks in milliseconds."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -123,7 +123,7 @@ folder, own = Path(sys.argv[1]), Path(sys.argv[2])
 own.mkdir()
 cache, found = Cache(folder, limit=40_000), 0
 for turn in range(60):
-    number = turn % 7
+    number = turn // 2 % 7  # twice in a row: more of them than fit, and yet each is asked for while it is there
     content = hashlib.sha256(str(number).encode()).digest() * 300
     (own / "file").write_bytes(content)
     target = own / f"out{turn}"
@@ -139,8 +139,8 @@ print(found)
 def test_processes_that_share_a_small_cache_never_see_half_an_entry(tmp_path: Path) -> None:
     commands = [[sys.executable, "-c", HAMMER, str(tmp_path / "cache"), str(tmp_path / f"own{n}")] for n in range(3)]
     runs = [subprocess.Popen(c, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for c in commands]
-    for run in runs:
-        out, err = run.communicate(timeout=120)
+    said = [run.communicate(timeout=120) for run in runs]
+    for run, (out, err) in zip(runs, said, strict=True):
         assert run.returncode == 0, err
         assert int(out) > 0
 
