@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.reliability import media
 from benchmarks.reliability.children import End, run
 from benchmarks.reliability.verbs import Verb, other_verbs
@@ -144,7 +146,8 @@ class Trial:
 
     def remove(self, out: Path) -> None:
         """Take away what a verb made."""
-        shutil.rmtree(out) if out.is_dir() else out.unlink(missing_ok=True)
+        for path in (out, out.with_suffix(".finetune")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _count(self, verb: str, end: End, tally: Tally) -> bool:
         """Whether the child was killed, rather than having finished before."""
@@ -174,6 +177,7 @@ class Trial:
 
 def kill(count: int, seed: int, only: str = "") -> dict[str, Any]:
     """Kill until `count` children were killed; what came of it."""
+    torch.set_num_threads(1)  # a pool of threads does not live on in a child that is forked
     rng, tally, begun = random.Random(seed), Tally(), time.monotonic()
     wanted = only.split(",")
     with tempfile.TemporaryDirectory() as name:

@@ -34,6 +34,26 @@ def write_plate(path: Path, frames: int = 12, size: tuple[int, int] = (320, 240)
     return path
 
 
+def write_talk(path: Path, frames: int, size: tuple[int, int] = (320, 240)) -> Path:
+    """A movie of a face with the demo's line, over and over, as its sound."""
+    voice, rate = soundfile.read(LINE, dtype="float32")
+    needed = frames * rate // 25
+    sound = np.tile(voice, -(-needed // len(voice)))[:needed]
+    with av.open(str(path), "w") as container:
+        video, audio = container.add_stream("libx264", rate=25), container.add_stream("pcm_s16le", rate=rate)
+        video.width, video.height, video.pix_fmt, video.options = *size, "yuv420p", {"crf": "12"}
+        for picture in camera_move(frames):
+            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(small), format="rgb24")))
+        container.mux(video.encode(None))
+        samples = np.rint(sound * 32767).astype(np.int16)[None]
+        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        heard.rate = rate
+        for packet in [*audio.encode(heard), *audio.encode(None)]:
+            container.mux(packet)
+    return path
+
+
 def write_line(path: Path, seconds: float = 0.5) -> Path:
     """Half a second of the demo's line."""
     samples, rate = soundfile.read(LINE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +16,9 @@ import torch
 from benchmarks.reliability import media
 
 Action = Callable[[], object]
+
+_TIMES = ("seconds", "minutes", "date", "took_s", "frames_per_second", "made")  #: fields that differ from run to run
+_REFUSED = 1
 
 
 class Inputs(Protocol):
@@ -80,6 +84,18 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
     (folder / "lines.json").write_text(
         json.dumps([{"plate": str(inputs.plate), "dub": str(inputs.line), "name": "one"}]), "utf-8"
     )
+    plan = folder / "plan.toml"
+    plan.write_text(_PLAN, "utf-8")
+    footage = folder / "footage"
+    footage.mkdir()
+    for name in ("ann_1", "bob_1"):
+        media.write_talk(footage / f"{name}.mov", frames=30)
+    actor = folder / "actor"
+    actor.mkdir()
+    for number in range(2):
+        media.write_prepared_clip(actor / f"{number}.safetensors", frames=250, size=(208, 160), speaker="actor")
+    judged = ("--no-landmarks", "--no-dubbing", "--seconds", "0.4", "--device", "cpu")
+    light = ("--seeds", "1", "--max-steps", "2", "--seconds", "0.8", "--threads", "1", "--device", "cpu")
     batch = ("batch", folder / "lines.json", "--model", inputs.model, "--device", "cpu", "--deliver", "png", *settings)
     return [
         Verb("farm", "chunks", lambda out, _: lambda: _farm(inputs, out), _files),
@@ -98,6 +114,39 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
                 "train", prepared, "-o", out, "--recipe", recipe, *["--resume"] * _begun(out, again)
             ),
             _weights,
+        ),
+        Verb(
+            "prepare",
+            "dataset",
+            lambda out, _: command("prepare", footage, "-o", out, "--workers", "0", "--no-sync"),
+            _weights,
+        ),
+        Verb(
+            "finetune",
+            "actor.safetensors",
+            lambda out, _: lambda: _finetune(actor, inputs.model, out),
+            lambda out: _weights(out.with_suffix(".finetune")),
+            check=_half_a_model,
+        ),
+        Verb(
+            "evaluate",
+            "report",
+            lambda out, _: command("evaluate", inputs.model, "--data", prepared, "-o", out, *judged),
+            _scores,
+            check=_broken_json,
+        ),
+        Verb(
+            "ablate",
+            "tables",
+            lambda out, _: command("ablate", prepared, "-o", out, "--plan", plan, *light, *_LIGHT),
+            _scores,
+            check=_broken_json,
+        ),
+        Verb(
+            "export",
+            "tiny.onnx",
+            lambda out, _: command("export", inputs.model, "-o", out),
+            lambda out: _files(out.parent, out.name),
         ),
         Verb("doctor", "support", lambda out, _: lambda: _bundle(out), lambda out: {}, check=_broken_zips),
         Verb(
@@ -137,6 +186,28 @@ frames = 1
 perceptual = 0
 """
 
+_FINETUNE = [
+    part
+    for setting in (
+        "train.minutes=0", "train.max_steps=4", "train.device='cpu'", "train.threads=1", "train.validate_every=0",
+        "data.clips=1", "data.frames=1", "loss.perceptual=0",
+    )
+    for part in ("--set", setting)
+]  # fmt: skip
+_PLAN = """
+recipe = "ablation"
+[[table]]
+name = "un"
+title = "Uncertainty"
+set = ["network.width=4", "network.deform_blocks=0", "network.crop_size=[104,80]"]
+[[table.row]]
+name = "without"
+set = ["network.uncertainty=false", "loss.uncertainty=0", "loss.error_head=0"]
+[[table.row]]
+name = "with"
+"""
+_LIGHT = ("--set", "loss.perceptual=0", "--set", "data.clips=1", "--set", "lips.codes=3")
+
 
 def _begun(out: Path, again: bool) -> int:
     return int(again and out.exists())
@@ -147,17 +218,39 @@ def _files(out: Path, pattern: str = "*") -> dict[str, str]:
     return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
-def _weights(out: Path) -> dict[str, str]:
-    """Numbers of every file of weights; the headers tell how long it took."""
+def _weights(out: Path, pattern: str = "*.safetensors") -> dict[str, str]:
+    """Numbers of every file of weights or of prepared clips; the headers tell how long it took."""
     from safetensors.torch import load_file
 
     found = {}
-    for path in sorted(out.rglob("*.safetensors")):
+    for path in sorted(out.rglob(pattern)):
         digest = hashlib.sha256()
         for name, tensor in sorted(load_file(path).items()):
             digest.update(name.encode() + tensor.contiguous().view(-1).view(dtype=torch.uint8).numpy().tobytes())
         found[str(path.relative_to(out))] = digest.hexdigest()
     return found
+
+
+def _scores(out: Path) -> dict[str, str]:
+    """What reports in JSON say, without what tells times."""
+    return {
+        str(path.relative_to(out)): json.dumps(_timeless(json.loads(path.read_text("utf-8"))), sort_keys=True)
+        for path in sorted(out.glob("*.json"))
+    }
+
+
+def _timeless(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _timeless(part) for name, part in value.items() if name not in _TIMES}
+    return [_timeless(part) for part in value] if isinstance(value, list) else value
+
+
+def _broken_json(out: Path) -> Iterator[str]:
+    for path in out.rglob("*.json"):
+        try:
+            json.loads(path.read_text("utf-8"))
+        except ValueError:
+            yield f"{path.name} is half-written"
 
 
 def _pictures(out: Path) -> dict[str, str]:
@@ -184,6 +277,31 @@ def _farm(inputs: Inputs, out: Path) -> None:
     take = ChunkedTake(request, make_manager())
     for step in ("track", "paint", "write", "assemble"):
         take.run(step, None, lambda *_: None)
+
+
+def _finetune(prepared: Path, model: Path, out: Path) -> None:
+    """Fine-tuning, from footage that is prepared already: `prepare` is killed on its own.
+
+    Pictures of noise cannot be learnt, so in the end the model is refused; the run beside it tells what was learnt.
+    """
+    from trainer import finetune
+
+    def copied(footage: object, folder: Path, *_: object, **__: object) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in prepared.iterdir():
+            shutil.copy(path, folder)
+
+    finetune.prepare = copied  # type: ignore[assignment]  # in a child that ends after this
+    from julnet_plugin.cli import main
+
+    code = main(["finetune", str(prepared), "--from", str(model), "-o", str(out), *_FINETUNE])
+    if code != _REFUSED:
+        raise RuntimeError(f"julnet finetune ended with {code}")
+
+
+def _half_a_model(out: Path) -> Iterator[str]:
+    if out.exists():
+        yield "a model was handed back that nobody has judged"
 
 
 def _incomplete(out: Path, files: int) -> Iterator[str]:
