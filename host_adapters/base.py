@@ -14,9 +14,10 @@ import abc
 import json
 import math
 import os
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Generic, Iterator, Sequence, TypeVar
+
+from host_adapters.values import dataclass, field, replace
 
 
 class HostProblem(Exception):  # noqa: N818 - julnet_plugin.errors has a HostError
@@ -42,7 +43,7 @@ class HostRefused(HostProblem):
 _F = TypeVar("_F", bound="_Frame")
 
 
-@dataclass(frozen=True, order=False)
+@dataclass(frozen=True)
 class _Frame:
     """A frame number that knows what it counts."""
 
@@ -69,12 +70,12 @@ class _Frame:
         return self.index <= other.index
 
 
-@dataclass(frozen=True, order=False)
+@dataclass(frozen=True)
 class SourceFrame(_Frame):
     """A frame of a medium, counted from its first frame at its own rate."""
 
 
-@dataclass(frozen=True, order=False)
+@dataclass(frozen=True)
 class RecordFrame(_Frame):
     """A frame of a timeline, counted from its first frame at the timeline's rate."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from host_adapters.base import (
     TakeRef,
     refuse_retimed,
 )
+from host_adapters.values import replace
 
 MakeShot = Callable[..., Any]
 MakeTake = Callable[..., FinishedTake]
@@ -287,7 +288,7 @@ def test_a_path_that_looks_like_a_network_share_s_is_taken_as_it_is(
     """On Linux "//mnt/x" is "/mnt/x"; to a host that gives two slashes a meaning of its own, it is something else."""
     shared = "/" + str(tmp_path)
     shot = make_shot(start=START, stop=STOP, record_in=RECORD_IN)
-    session = bench.open(replace(shot, plate=Path(shared) / shot.plate.name))
+    session = bench.open(dataclasses.replace(shot, plate=Path(shared) / shot.plate.name))
     (clip,) = session.selection()
     assert pictures_of(clip.path).shape[0] == shot.frames
     take = make_take(shot)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from host_adapters.values import dataclass
 
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 _MOST_INDEX = 64 * 1024 * 1024  #: bytes of a `moov` that is worth reading
