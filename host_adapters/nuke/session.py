@@ -364,7 +364,7 @@ class NukeSession(HostSession):
             record_rate=record_rate,
             media=SourceRange.of(orig_first - zero, orig_last + 1 - zero),
             start_timecode=said.get("input/timecode") or None,
-            reel=said.get("quicktime/reel") or None,
+            reel=said.get("quicktime/reel") or said.get("exr/reelName") or None,
             first_number=0 if movie else orig_first,
             speed=speed,
             hints={"colour_space": str(node["colorspace"].value())},

@@ -59,7 +59,7 @@ def make_shot(tmp_path: Path, make_movie: Callable[..., Path]) -> MakeShot:
         shot = Shot(plate=tmp_path / name, **values)
         make_movie(
             name, codec="png", pixel_format="rgb24", rate=shot.rate, frames=FRAMES, size=SIZE,
-            timecode=shot.timecode, picture=plate_picture,
+            timecode=shot.timecode, reel=shot.reel, picture=plate_picture,
         )  # fmt: skip
         return shot
 

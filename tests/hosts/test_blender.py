@@ -18,7 +18,7 @@ import pytest
 from bench import Shot, pictures_of
 from bench_blender import BlenderBench, blender, missing
 
-from host_adapters.blender.addon.facts import outside_path
+from host_adapters.blender.addon.facts import movie_facts, outside_path
 from host_adapters.blender.headless import find_blender
 from host_adapters.blender.package import files, write_zip
 from julnet_plugin.cli import main
@@ -172,6 +172,20 @@ def test_takes_stay_with_a_clip_that_was_renamed_and_not_with_its_copy(
     left, right = session.list_clips()
     assert (len(session.takes(left)), len(session.takes(right))) == (1, 0)
     assert (left.source.stop, right.source.start) == (right.source.start, left.source.stop)
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.mp4"])
+def test_a_movie_s_own_account_of_itself_is_read(make_movie: Callable[..., Path], name: str) -> None:
+    """FFmpeg writes no reel into MP4. A file that is cut off anywhere says less, and is no error."""
+    codec = {"codec": "png", "pixel_format": "rgb24"} if name == "a.mov" else {}
+    path = make_movie(name, frames=7, timecode="10:00:01;02", rate=Fraction(30000, 1001), reel="B003 é", **codec)
+    facts = movie_facts(str(path))
+    assert (facts.frames, facts.timecode) == (7, "10:00:01;02")
+    assert facts.reel == ("B003 é" if name == "a.mov" else None)
+    data = path.read_bytes()
+    for cut in range(0, len(data), 41):
+        path.write_bytes(data[:cut])
+        movie_facts(str(path))
 
 
 def test_a_network_share_is_not_taken_for_a_path_beside_the_project() -> None:

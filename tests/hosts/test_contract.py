@@ -70,14 +70,15 @@ def placed(bench: Bench, make_shot: MakeShot, make_take: MakeTake, tmp_path: Pat
     return Placed(bench, make_shot, make_take, tmp_path)
 
 
-def test_a_clip_is_read_with_its_ranges_rates_timecode_and_path(bench: Bench, make_shot: MakeShot) -> None:
+def test_a_clip_is_read_with_its_ranges_rates_timecode_reel_and_path(bench: Bench, make_shot: MakeShot) -> None:
     shot = make_shot(start=START, stop=STOP, record_in=RECORD_IN)
     (clip,) = bench.open(shot).list_clips()
     assert Path(clip.path) == shot.plate
     assert (clip.source, clip.media) == (SourceRange.of(START, STOP), SourceRange.of(0, shot.frames))
     assert clip.record == RecordRange.of(RECORD_IN, RECORD_IN + STOP - START)
     assert (clip.source_rate, clip.record_rate) == (Fraction(25), Fraction(25))
-    assert (clip.start_timecode, clip.head, clip.tail) == ("01:00:00:00", START, shot.frames - STOP)
+    assert (clip.start_timecode, clip.reel) == ("01:00:00:00", "A001C002")
+    assert (clip.head, clip.tail) == (START, shot.frames - STOP)
     refuse_retimed(clip)
 
 

@@ -89,6 +89,7 @@ def clip_of(strip: Any, scene: Any) -> ClipRef:
         record_rate=rate,
         media=SourceRange.of(0, max(media, stop)),
         start_timecode=facts.timecode,
+        reel=facts.reel,
         first_number=first_number,
         speed=_speed(strip, scene, media, own, rate),
         track=strip.channel - 1,

@@ -35,6 +35,7 @@ class Shot:
     record_rate: Fraction = Fraction(25)
     speed: Fraction = Fraction(1)
     timecode: str = "01:00:00:00"
+    reel: str = "A001C002"
     size: tuple[int, int] = (64, 48)  #: width, height
 
 

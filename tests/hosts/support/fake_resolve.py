@@ -751,9 +751,10 @@ def media_of(item: Any) -> Media | None:
         rate = stream.average_rate
         timecode = stream.metadata.get("timecode") or container.metadata.get("timecode") or "00:00:00:00"
         frames = sum(1 for _ in container.decode(video=0))
+        reel = next((s.metadata["reel_name"] for s in container.streams if "reel_name" in s.metadata), "")
     fps = "23.976" if rate == Fraction(24000, 1001) else str(rate)
     props = {"File Path": item, "Frames": str(frames), "FPS": fps, "Start TC": timecode, "Type": "Video"}
-    return Media({**props, "Reel Name": ""}, Path(item).name)
+    return Media({**props, "Reel Name": reel}, Path(item).name)
 
 
 def _line_of(document: dict[str, Any], name: str, data: Data) -> Line:
