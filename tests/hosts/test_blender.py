@@ -174,6 +174,26 @@ def test_takes_stay_with_a_clip_that_was_renamed_and_not_with_its_copy(
     assert (left.source.stop, right.source.start) == (right.source.start, left.source.stop)
 
 
+@needs_blender
+def test_sound_that_reaches_beyond_the_clip_or_was_muted_already_is_left_alone(
+    tmp_path: Path, make_shot: Callable[..., Shot], make_take: Callable[..., Any]
+) -> None:
+    shot = make_shot(start=2, stop=14, record_in=5, sound=True)
+    session = BlenderBench(tmp_path / "project").open(shot)
+    (clip,) = session.list_clips()
+    own, line = "plate.001", "plate.mov line sound"
+    assert blender().ask("muted") == {own: False}
+    blender().ask("trim_sound", [3, 17])  # it begins before the picture does
+    session.place_take(clip, make_take(shot))
+    assert blender().ask("muted") == {own: False, line: False}
+    session.undo()
+    blender().ask("trim_sound", [5, 17])
+    blender().ask("mute_sound", True)  # by a person
+    session.place_take(clip, make_take(shot, name="line 2"))
+    session.select_take(clip, None)
+    assert blender().ask("muted") == {own: True, "plate.mov line 2 sound": True}
+
+
 @pytest.mark.parametrize("name", ["a.mov", "a.mp4"])
 def test_a_movie_s_own_account_of_itself_is_read(make_movie: Callable[..., Path], name: str) -> None:
     """FFmpeg writes no reel into MP4. A file that is cut off anywhere says less, and is no error."""

@@ -26,6 +26,7 @@ from host_adapters.base import (
 from host_adapters.blender.addon.facts import MovieFacts, movie_facts, outside_path
 
 ROLE, CLIP, FOLDER, NAME, ORDER = "julnet_role", "julnet_clip", "julnet_folder", "julnet_name", "julnet_order"
+HUSHED = "julnet_hushed"  #: on a person's sound strip that we muted: the clip whose take is heard instead
 FIRST = "julnet_first"  #: plate frame of a take's first picture
 LAST_CHANNEL = 128
 _LOOK = (
@@ -138,6 +139,31 @@ def add_pictures(
     if strip.channel != channel:
         strip.channel = channel
     return strip
+
+
+def add_sound(scene: Any, name: str, file: str, channel: int, frame: int) -> Any:
+    """A strip that plays a file's sound from a frame of the timeline on; None where the file has none."""
+    strip = editable_strips(scene).new_sound(name, outside_path(file), channel, frame)
+    if strip.frame_duration <= 1:  # what Blender makes of a movie without sound
+        strips_of(scene).remove(strip)
+        return None
+    strip.name = name
+    return strip
+
+
+def own_sounds(scene: Any, clip: Any) -> list[Any]:
+    """A clip's own sound: strips of the same medium, in sync with it, that do not reach beyond it."""
+    path = files_of(clip)[0]
+    return [
+        strip
+        for strip in strips_of(scene)
+        if strip.type == "SOUND"
+        and not strip.get(ROLE)
+        and _absolute(strip.sound.filepath) == path
+        and abs(strip.frame_start - clip.frame_start) < 1
+        and strip.frame_final_start >= clip.frame_final_start
+        and strip.frame_final_end <= clip.frame_final_end
+    ]
 
 
 def adapted_start(start: int, first: int, clip: ClipRef) -> int:
@@ -387,5 +413,5 @@ def picture_files(path: str) -> list[str]:
 
 
 def julnet_strips(scene: Any, role: str) -> Iterator[Any]:
-    """The strips that we laid, of one role: "take" or "matte"."""
+    """The strips that we laid, of one role: "take", "sound" or "matte"."""
     return (strip for strip in strips_of(scene) if strip.get(ROLE) == role)
