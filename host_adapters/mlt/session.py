@@ -56,7 +56,8 @@ def probe_media(path: str, rate: Fraction) -> MediaFacts | None:
         info = probe(Path(path), rate if "%" in path or "#" in path else None)
     except JulnetError:
         return None
-    return MediaFacts(info.rate, info.frame_count, info.start_timecode, info.reel, info.first_number)
+    sound = bool(info.audio)
+    return MediaFacts(info.rate, info.frame_count, info.start_timecode, info.reel, info.first_number, sound)
 
 
 class MltSession(HostSession):
@@ -72,6 +73,7 @@ class MltSession(HostSession):
     """
 
     name = "mlt"
+    plays_sound = True
 
     def __init__(self, path: str, probe: Probe = probe_media) -> None:
         self.path = os.path.abspath(path)
@@ -115,6 +117,7 @@ class MltSession(HostSession):
             first=take.frames.start.index,
             frames=math.floor(len(take.frames) * step),
             active=True,
+            sound=self._sound_of(take),
         )
         self._write([*(_hidden(other, clip.id) for other in takes), held])
         return next(ref for ref in self.takes(clip) if ref.id == held.id)
@@ -265,6 +268,11 @@ class MltSession(HostSession):
         if path not in self._facts:
             self._facts[path] = self._probe_media(path, rate)
         return self._facts[path]
+
+    def _sound_of(self, take: FinishedTake) -> str:
+        """The movie that the new line is in; "" where there is none."""
+        facts = self._probe(take.sound, take.rate) if take.sound is not None and os.path.exists(take.sound) else None
+        return take.sound if take.sound is not None and facts is not None and facts.sound else ""
 
     def _clips(self) -> list[tuple[Entry, ClipRef]]:
         return self.project.clips(self._probe)

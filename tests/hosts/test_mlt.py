@@ -445,3 +445,62 @@ def test_a_project_with_media_relative_to_itself_is_not_written_elsewhere(projec
         project.save(str(tmp_path / "other" / "cut.mlt"))
     project.save(str(tmp_path / "copy.mlt"))
     assert (tmp_path / "copy.mlt").read_bytes() == (tmp_path / "cut.mlt").read_bytes()
+
+
+@pytest.fixture
+def sounding(tmp_path: Path, make_shot: Callable[..., Shot]) -> Callable[[str], Path]:
+    """`sounding("film.kdenlive")`: a project whose clip has sound; in Kdenlive on a sound track, as it lays it."""
+    make_shot(start=2, stop=14, record_in=5, sound=True)
+
+    def make(name: str) -> Path:
+        path = tmp_path / name
+        path.write_text(SHOTCUT, "utf-8")
+        if path.suffix == ".kdenlive":
+            chain = '<property name="resource">plate.mov</property><property name="set.test_image">1</property>'
+            cut = '<blank length="00:00:00.200"/><entry in="00:00:00.080" out="00:00:00.520" producer="chain1"/>'
+            mixed = (
+                '<transition id="t0"><property name="a_track">0</property><property name="b_track">1</property>'
+                '<property name="mlt_service">mix</property><property name="sum">1</property></transition>'
+            )
+            text = KDENLIVE.format(folder=tmp_path)
+            text = text.replace(
+                ' <playlist id="playlist0">',
+                f' <chain id="chain1" out="00:00:00.600">{chain}</chain>\n <playlist id="playlist0">',
+            )
+            text = text.replace(
+                '<property name="kdenlive:audio_track">1</property></playlist>',
+                f'<property name="kdenlive:audio_track">1</property>{cut}</playlist>',
+                1,
+            )
+            path.write_text(
+                text.replace('  <transition id="transition1">', f'  {mixed}\n  <transition id="transition1">'), "utf-8"
+            )
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["film.kdenlive", "film.mlt"])
+def test_a_clip_s_own_sound_is_muted_as_its_editor_does_it_and_its_entry_comes_back_to_the_byte(
+    sounding: Callable[[str], Path], make_take: Any, name: str
+) -> None:
+    path = sounding(name)
+    before = [line for line in path.read_bytes().splitlines() if b"main_bin" not in line]
+    session = MltSession(str(path))
+    (clip,) = session.list_clips()
+    shot = Shot(plate=Path(clip.path), frames=16, sound=True)
+    session.place_take(clip, make_take(shot))
+    session.save()
+    text = path.read_text("utf-8")
+    known = '"kdenlive_id">mute' if path.suffix == ".kdenlive" else '"shotcut:filter">muteVolume'
+    assert text.count(known) == 1
+    assert (("kdenlive:audio_track" if path.suffix == ".kdenlive" else "shotcut:audio") in text, clip) == (
+        True,
+        session.list_clips()[0],
+    )
+    session = MltSession(str(path))
+    session.select_take(clip, None)
+    session.save()
+    after = path.read_bytes()
+    assert [line for line in after.splitlines() if line in before] == before
+    assert known.encode() not in after
