@@ -18,6 +18,8 @@ from bench_mlt import missing, project_of
 from host_adapters.base import HostGone, HostRefused, MatteFile, SourceRange, Span
 from host_adapters.mlt.project import clock, parse_time
 from host_adapters.mlt.session import MELT_VARIABLE, MltSession, melt_program
+from host_adapters.mlt.takes import remove_ours
+from host_adapters.mlt.xmltext import Edits
 from julnet_plugin.cli import main
 from julnet_plugin.types import Take
 
@@ -504,3 +506,66 @@ def test_a_clip_s_own_sound_is_muted_as_its_editor_does_it_and_its_entry_comes_b
     after = path.read_bytes()
     assert [line for line in after.splitlines() if line in before] == before
     assert known.encode() not in after
+
+
+ODD = """\ufeff<?xml version="1.0" encoding="utf-8"?>
+<!-- saved by hand: <tractor> &nothing; -->
+<?editor keep="this"?>
+<mlt LC_NUMERIC="C" version="7.12.0" producer="main" title='a > b &amp; "c"'>
+  <profile width="64" height="48" frame_rate_num="25" frame_rate_den="1" progressive="1" sample_aspect_num="1"
+           sample_aspect_den="1" display_aspect_num="4" display_aspect_den="3" colorspace="601"/>
+  <consumer mlt_service="null" in="0" out="3"/>
+  <producer id="plate"><property name="length">16</property><property name="resource"><![CDATA[plate.mov]]></property>
+    <property name="note">&#228; &lt;entry/&gt;</property><property name="mlt_service">avformat</property>
+    <unknown><deep a='1>2'/></unknown></producer>
+  <producer id="red"><property name="resource">red</property><property name="mlt_service">color</property></producer>
+  <playlist id="inner"><blank length="1"/><entry producer="red" in="0" out="2"/></playlist>
+  <tractor id="nested" in="0" out="3"><multitrack><track producer="inner"/></multitrack></tractor>
+  <playlist id="V1"><!-- <entry producer="plate"/> --><blank length="2"/><entry producer="nested" in="0" out="2"/>
+    <entry  producer="plate"  in="2"  out="13" ><filter><property name="mlt_service">brightness</property>
+      <property name="level"><![CDATA[1]]></property></filter>
+      <filter id="f&apos;1"><property name="mlt_service">someone.elses</property></filter></entry>
+    <blank length="3"/></playlist>
+  <tractor id="main"><multitrack><track producer="V1"/></multitrack><!-- the end --></tractor>
+</mlt>
+<!-- after the end -->
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("sound", [False, True])
+def test_whatever_a_project_holds_stays_byte_for_byte(
+    tmp_path: Path, make_shot: Any, make_take: Any, make_matte: Any, newline: str, sound: bool
+) -> None:
+    """A byte order mark, comments, CDATA, entities, unknown elements and filters, a nested timeline, a consumer."""
+    shot = make_shot(start=2, stop=14, record_in=5, sound=sound)
+    path = tmp_path / "odd.mlt"
+    path.write_bytes(ODD.replace("\n", newline).encode())
+    before = path.read_bytes()
+    session = MltSession(str(path))
+    (clip,) = session.list_clips()
+    assert (Path(clip.path), clip.source, clip.record.start.index) == (shot.plate, SourceRange.of(2, 14), 5)
+    take = make_take(shot)
+    session.attach_matte(session.place_take(clip, take), make_matte(take))
+    session.mark(clip, take.spans)
+    session.save()
+    session = MltSession(str(path))
+    session.select_take(clip, None)
+    session.save()
+    bare = MltSession(str(path))
+    edits = Edits(bare.project.data)
+    remove_ours(bare.project, edits)
+    assert edits.apply() == before
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_melt_renders_the_take_in_a_project_of_odd_things(tmp_path: Path, make_shot: Any, make_take: Any) -> None:
+    shot = make_shot(start=2, stop=14, record_in=5)
+    (tmp_path / "odd.mlt").write_text(ODD, "utf-8")
+    session = MltSession(str(tmp_path / "odd.mlt"))
+    (clip,) = session.list_clips()
+    session.place_take(clip, make_take(shot))
+    luma = planes_of(Path(session.render(clip.record, str(tmp_path / "out"))))[0].astype(int)
+    session.select_take(clip, None)
+    plate = planes_of(Path(session.render(clip.record, str(tmp_path / "plain"))))[0].astype(int)
+    assert np.abs(luma + plate - 251).max() <= 2  # the dub is the plate's negative: 16 + 235
