@@ -17,7 +17,7 @@ from bench_mlt import missing, project_of
 
 from host_adapters.base import HostGone, HostRefused, MatteFile, SourceRange, Span
 from host_adapters.mlt.project import clock, parse_time
-from host_adapters.mlt.session import MELT_VARIABLE, MltSession, melt_program
+from host_adapters.mlt.session import MELT_VARIABLE, MltSession, melt_program, run_melt
 from host_adapters.mlt.takes import remove_ours
 from host_adapters.mlt.xmltext import Edits
 from julnet_plugin.cli import main
@@ -236,9 +236,26 @@ def test_a_melt_that_hangs_is_ended_and_asked_again(
     program.chmod(0o755)
     monkeypatch.setenv(MELT_VARIABLE, str(program))
     monkeypatch.setattr("host_adapters.mlt.session._SILENT_S", 0.3)
-    with pytest.raises(HostRefused, match="asked 3 times and left no movie that can be read after saying nothing"):
+    with pytest.raises(HostRefused, match="asked 3 times and left no movie that can be read and stood still"):
         project.render(clip.record, str(tmp_path / "out"))
     assert tried.read_text("utf-8").count("x") == 3
+
+
+def test_a_melt_that_only_sleeps_is_ended_sooner_than_one_that_works(
+    project: MltSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host_adapters.mlt.session._ASLEEP_S", 0.3)
+    program = tmp_path / "melt"
+    monkeypatch.setenv(MELT_VARIABLE, str(program))
+    working = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
+    for what, ended in (
+        ("exec sleep 60", False),
+        (working, True),
+        ("sleep 1; exit 0", True),
+    ):  # the last one has a child
+        program.write_text(f"#!/bin/sh\n{what}\n", "utf-8")
+        program.chmod(0o755)
+        assert run_melt([project.path], str(tmp_path / "movie.mkv")) is ended
 
 
 SHOTCUT = """<?xml version="1.0" standalone="no"?>
