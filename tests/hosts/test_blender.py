@@ -18,6 +18,7 @@ import pytest
 from bench import Shot, pictures_of
 from bench_blender import BlenderBench, blender, missing
 
+from host_adapters.base import ClipRefused
 from host_adapters.blender.addon.facts import movie_facts, outside_path
 from host_adapters.blender.headless import find_blender
 from host_adapters.blender.package import files, write_zip
@@ -172,6 +173,22 @@ def test_takes_stay_with_a_clip_that_was_renamed_and_not_with_its_copy(
     left, right = session.list_clips()
     assert (len(session.takes(left)), len(session.takes(right))) == (1, 0)
     assert (left.source.stop, right.source.start) == (right.source.start, left.source.stop)
+
+
+@needs_blender
+@pytest.mark.parametrize(
+    ("how", "said"), [("keys", "has 3 retiming keys"), ("slow", "5[0-2] % speed"), ("reversed", "-100 % speed")]
+)
+def test_a_strip_that_is_retimed_in_any_way_is_refused_and_nothing_changes(
+    tmp_path: Path, make_shot: Callable[..., Shot], make_take: Callable[..., Any], how: str, said: str
+) -> None:
+    shot = make_shot(start=0, stop=16, record_in=5)
+    session = BlenderBench(tmp_path / "project").open(shot)
+    blender().ask("retime", how)
+    (clip,) = session.list_clips()
+    with pytest.raises(ClipRefused, match=f"{said}.*a clip at 100 % is needed"):
+        session.place_take(clip, make_take(shot))
+    assert (session.takes(clip), session.list_clips()) == ([], [clip])
 
 
 @needs_blender

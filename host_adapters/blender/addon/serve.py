@@ -107,6 +107,20 @@ class Server:
         effect = strips.new_effect("Speed", "SPEED", clip.channel + 1, frame_start=clip.frame_final_start, **end)
         effect.speed_control, effect.speed_factor = "MULTIPLY", factor
 
+    def do_retime(self, how: str) -> None:
+        """Retime the only movie with retiming keys ("keys": one more; "slow": at half speed), or reverse it."""
+        scene = bpy.context.scene
+        (movie,) = (strip for strip in st.strips_of(scene) if strip.type == "MOVIE")
+        if how == "reversed":
+            movie.use_reverse_frames = True
+            return
+        with st.sequencer(scene):
+            scene.sequence_editor.active_strip = movie
+            if how == "keys":
+                bpy.ops.sequencer.retiming_key_add(timeline_frame=movie.frame_final_start + 4)
+            else:
+                bpy.ops.sequencer.retiming_segment_speed_set(speed=50.0)
+
     def do_paint(self, path: str, box: list[int], white: bool) -> None:
         """Paint a box on a picture, as a brush in the image editor would, and save it."""
         image = bpy.data.images.load(path)

@@ -338,7 +338,7 @@ def _add_adapted(scene: Any, path: str, channel: int, frame: int) -> Any:
     """A movie that keeps its own rate: only the operator makes one, and it wants a sequencer on the screen."""
     before = {strip.name for strip in strips_of(scene)}
     selected = [strip.name for strip in strips_of(scene) if strip.select]
-    with _sequencer(scene):
+    with sequencer(scene):
         bpy.ops.sequencer.movie_strip_add(
             filepath=path, frame_start=frame, channel=channel, sound=False, use_framerate=False,
             adjust_playback_rate=True, fit_method="ORIGINAL", set_view_transform=False,
@@ -350,7 +350,7 @@ def _add_adapted(scene: Any, path: str, channel: int, frame: int) -> Any:
     return added
 
 
-class _sequencer:  # noqa: N801 - a context manager
+class sequencer:  # noqa: N801 - a context manager
     """Somewhere that sequencer operators run: an open sequencer, else the largest area for a moment."""
 
     def __init__(self, scene: Any) -> None:
