@@ -12,8 +12,8 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from bench import Shot
-from bench_mlt import missing, project_of
+from bench import DUB_HZ, PLATE_HZ, Shot, heard_hz
+from bench_mlt import MltBench, missing, project_of
 
 from host_adapters.base import HostGone, HostRefused, MatteFile, SourceRange, Span
 from host_adapters.mlt.project import clock, parse_time
@@ -472,28 +472,22 @@ def sounding(tmp_path: Path, make_shot: Callable[..., Shot]) -> Callable[[str], 
     make_shot(start=2, stop=14, record_in=5, sound=True)
 
     def make(name: str) -> Path:
-        path = tmp_path / name
-        path.write_text(SHOTCUT, "utf-8")
+        path, text = tmp_path / name, SHOTCUT
         if path.suffix == ".kdenlive":
-            chain = '<property name="resource">plate.mov</property><property name="set.test_image">1</property>'
-            cut = '<blank length="00:00:00.200"/><entry in="00:00:00.080" out="00:00:00.520" producer="chain1"/>'
-            mixed = (
-                '<transition id="t0"><property name="a_track">0</property><property name="b_track">1</property>'
-                '<property name="mlt_service">mix</property><property name="sum">1</property></transition>'
-            )
             text = KDENLIVE.format(folder=tmp_path)
-            text = text.replace(
-                ' <playlist id="playlist0">',
-                f' <chain id="chain1" out="00:00:00.600">{chain}</chain>\n <playlist id="playlist0">',
-            )
-            text = text.replace(
-                '<property name="kdenlive:audio_track">1</property></playlist>',
-                f'<property name="kdenlive:audio_track">1</property>{cut}</playlist>',
-                1,
-            )
-            path.write_text(
-                text.replace('  <transition id="transition1">', f'  {mixed}\n  <transition id="transition1">'), "utf-8"
-            )
+            known = '<property name="resource">plate.mov</property><property name="set.test_image">1</property>'
+            chain = f' <chain id="chain1" out="00:00:00.600">{known}</chain>\n'
+            text = text.replace(' <playlist id="playlist0">', f'{chain} <playlist id="playlist0">')
+            track = '<property name="kdenlive:audio_track">1</property>'
+            cut = '<blank length="00:00:00.200"/><entry in="00:00:00.080" out="00:00:00.520" producer="chain1"/>'
+            text = text.replace(f"{track}</playlist>", f"{track}{cut}</playlist>", 1)
+        mixed = (
+            '<transition id="t0"><property name="a_track">0</property><property name="b_track">1</property>'
+            '<property name="mlt_service">mix</property><property name="always_active">1</property>'
+            '<property name="sum">1</property></transition>\n'
+        )
+        text = re.sub(r'(?m)^( +)(?=<transition id="transition1">)', rf"\g<1>{mixed}\g<1>", text)
+        path.write_text(text, "utf-8")
         return path
 
     return make
@@ -523,6 +517,35 @@ def test_a_clip_s_own_sound_is_muted_as_its_editor_does_it_and_its_entry_comes_b
     after = path.read_bytes()
     assert [line for line in after.splitlines() if line in before] == before
     assert known.encode() not in after
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.parametrize("name", ["film.kdenlive", "film.mlt"])
+def test_melt_plays_the_new_line_in_an_editor_s_project_and_music_goes_on(
+    sounding: Callable[[str], Path], make_take: Any, tmp_path: Path, name: str
+) -> None:
+    bench = MltBench(tmp_path / "bench")
+    bench.path = sounding(name)
+    session = bench.reopen()
+    (clip,) = session.list_clips()
+    session.place_take(clip, make_take(Shot(plate=Path(clip.path), frames=16, sound=True)))
+    bench.hear(session, clip.record, tmp_path / "heard.wav")
+    assert heard_hz(tmp_path / "heard.wav", float(len(clip.record) / 25)) == {DUB_HZ}
+    text = bench.path.read_text(
+        "utf-8"
+    )  # the same sound once more, from elsewhere in the medium: it is not the clip's own
+    track = "playlist1" if name == "film.kdenlive" else "background"
+    cut = '<blank length="00:00:00.200"/><entry producer="music" in="00:00:00.000" out="00:00:00.440"/>'
+    medium = (
+        '<producer id="music"><property name="length">16</property><property name="resource">plate.mov</property>'
+        '<property name="mlt_service">avformat</property></producer>'
+    )
+    text = re.sub(rf'(<playlist id="{track}">)(.*?)(</playlist>)', rf"{medium}\1{cut}\3", text, count=1)
+    bench.path.write_text(text, "utf-8")
+    session = bench.reopen()
+    session.select_take(clip, session.takes(clip)[0])
+    bench.hear(session, clip.record, tmp_path / "both.wav")
+    assert heard_hz(tmp_path / "both.wav", float(len(clip.record) / 25)) == {PLATE_HZ, DUB_HZ}
 
 
 ODD = """\ufeff<?xml version="1.0" encoding="utf-8"?>
