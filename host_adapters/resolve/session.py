@@ -493,12 +493,14 @@ class ResolveSession(HostSession):
             media.SetThirdPartyMetadata(HUSHED_KEY, json.dumps(sorted(hushed)))
 
     def _take_back(self, clip: ClipRef, picture: Callable[[], None], sound: str) -> None:
-        """Undo `place_take`: its sound first, since what is heard follows what is shown."""
-        if sound:
-            with contextlib.suppress(HostGone):  # the person was quicker with Ctrl-Z
-                self._remove_above(sound)
-        picture()
-        self._switch_sound(clip)
+        """Undo `place_take`: its sound, its picture, and what is heard then."""
+        try:
+            if sound:
+                with contextlib.suppress(HostGone):  # the person was quicker with Ctrl-Z
+                    self._remove_above(sound)
+        finally:
+            picture()
+            self._switch_sound(clip)
 
     def _remove_above(self, item_id: str) -> None:
         self._appended = [other for other in self._appended if other != item_id]
@@ -512,7 +514,7 @@ class ResolveSession(HostSession):
             timeline.DeleteClips([item])
             if all(other.GetUniqueId() != item_id for other in self._items()):
                 return
-        raise HostRefused("Resolve did not delete the take above the clip: delete it by hand")
+        raise HostRefused(f"Resolve did not delete the take from the track {BIN}: delete it by hand")
 
     def _above(self, clip: ClipRef, kind: str = "video") -> list[Any]:
         """Items on tracks of our own that begin where a clip begins."""

@@ -82,6 +82,12 @@ def takes_are_still_there(journey: dict[str, Any]) -> None:
     assert np.array_equal(pictures_of(journey["matte"])[:, :, :half].min(axis=(1, 2, 3)), [255] * (TRIM[1] - TRIM[0]))
 
 
+def the_new_line_is_heard_with_its_take(journey: dict[str, Any]) -> None:
+    shown, original, reopened = journey["heard"]
+    assert (len(shown), original, reopened) == (1, [], shown)
+    assert shown[0].endswith("sound")
+
+
 def the_painted_matte_is_in_the_take(journey: dict[str, Any]) -> None:
     assert journey["sent"][0] == "done", journey["sent"]
     assert "override" in json.loads((Path(journey["take"]) / "take.json").read_text("utf-8"))
@@ -107,6 +113,7 @@ def what_goes_wrong_is_one_sentence_and_loses_nothing(journey: dict[str, Any]) -
 def test_a_new_user_s_way_through_the_extension_and_what_goes_wrong_on_it(journey: dict[str, Any]) -> None:
     """One test, since the way is long: a second process would go it a second time."""
     takes_are_still_there(journey)
+    the_new_line_is_heard_with_its_take(journey)
     the_painted_matte_is_in_the_take(journey)
     two_renders_at_once_are_two_takes_with_handles(journey)
     what_goes_wrong_is_one_sentence_and_loses_nothing(journey)
