@@ -183,7 +183,9 @@ def write_ours(
     _into_bin(project, edits, takes)
     tracks = sorted({clips[take.clip_id].track for take in takes if take.clip_id in clips})
     before = root.children[root.children.index(_top(tractor)) - 1]
-    lists, slots, joins = [], [], []
+    lists: list[str] = []
+    slots: list[str] = []
+    joins: list[str] = []
     for track in tracks:
         shown = [take for take in takes if take.active and take.clip_id in clips and clips[take.clip_id].track == track]
         shown.sort(key=lambda take: clips[take.clip_id].position)
