@@ -14,9 +14,10 @@ import abc
 import json
 import math
 import os
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any, Generic, Iterator, Sequence, TypeVar
+
+from host_adapters.values import dataclass, field, replace
 
 
 class HostProblem(Exception):  # noqa: N818 - julnet_plugin.errors has a HostError
@@ -42,7 +43,7 @@ class HostRefused(HostProblem):
 _F = TypeVar("_F", bound="_Frame")
 
 
-@dataclass(frozen=True, order=False)
+@dataclass(frozen=True)
 class _Frame:
     """A frame number that knows what it counts."""
 
@@ -69,12 +70,12 @@ class _Frame:
         return self.index <= other.index
 
 
-@dataclass(frozen=True, order=False)
+@dataclass(frozen=True)
 class SourceFrame(_Frame):
     """A frame of a medium, counted from its first frame at its own rate."""
 
 
-@dataclass(frozen=True, order=False)
+@dataclass(frozen=True)
 class RecordFrame(_Frame):
     """A frame of a timeline, counted from its first frame at the timeline's rate."""
 
@@ -203,6 +204,9 @@ class FinishedTake:
     start_timecode: str | None = None
     first_number: int = 0  #: of the first file, where picture or matte is a sequence
     spans: tuple[Span, ...] = ()  #: most uncertain first
+    sound: str | None = (
+        None  #: a movie whose sound is the new line, from `picture`'s first frame on; None = there is none
+    )
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,7 @@ class HostSession(abc.ABC):
     """
 
     name = ""  #: "resolve", "nuke" …
+    plays_sound = False  #: whether a timeline of it has sound
     lays_patches = False  #: whether it can lay a take's EXR layers, which are a patch, over the plate
 
     @abc.abstractmethod
@@ -261,6 +266,9 @@ class HostSession(abc.ABC):
     @abc.abstractmethod
     def place_take(self, clip: ClipRef, take: FinishedTake) -> TakeRef:
         """Put a finished take beside a clip's original, and show it.
+
+        Where the host plays sound, the take's new line comes with it: it is heard while the take is shown, and the
+        clip's own sound is heard while the original is. Sound that reaches beyond the clip is left alone.
 
         Raises:
             ClipRefused: the take does not hold every frame of the clip.
@@ -446,11 +454,15 @@ def read_take(folder: str, picture: str = "", patches: bool = False) -> Finished
             start_timecode=plate.get("start_timecode"),
             first_number=int(plate.get("first_number", 0)),
             spans=tuple(_span(row) for row in manifest.get("review", [])),
+            sound=next((_inside(folder, files[name]) for name in _SOUNDING if name in files), None),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as exc:
         raise MediaMissing(
             f"{folder} holds no take that can be read ({exc}): give a folder that julnet redub wrote"
         ) from None
+
+
+_SOUNDING = ("prores", "prores4444", "h264")  #: deliveries with the new line in them
 
 
 def _matte_of(folder: str, files: dict[str, Any]) -> str | None:

@@ -16,7 +16,6 @@ import os
 import re
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from host_adapters.base import (
@@ -31,6 +30,7 @@ from host_adapters.base import (
     refuse_missing,
     refuse_retimed,
 )
+from host_adapters.values import dataclass, field
 
 if TYPE_CHECKING:
     from host_adapters.worker_client import WorkerClient

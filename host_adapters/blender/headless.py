@@ -127,6 +127,7 @@ class HeadlessSession(HostSession):
     """The contract, answered by the session inside Blender."""
 
     name = "blender"
+    plays_sound = True
 
     def __init__(self, blender: HeadlessBlender) -> None:
         self._blender = blender

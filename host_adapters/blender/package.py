@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 ADDON = Path(__file__).parent / "addon"
-SHARED = ("base", "worker_client", "client_config", "redub")  #: of `host_adapters`, under the Apache licence
+SHARED = ("base", "values", "worker_client", "client_config", "redub")  #: of `host_adapters`, under the Apache licence
 MANIFEST = "blender_manifest.toml"
 _LEFT_OUT = ("serve",)  #: the other end of `headless`, which runs from the checkout
 _DATE = (2026, 1, 1, 0, 0, 0)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from fractions import Fraction
 from typing import Any
 
 from host_adapters import base
+from host_adapters.values import field_names
 
 KINDS = {
     kind.__name__: kind
@@ -23,8 +23,8 @@ PROBLEMS = {
 
 def to_plain(value: Any) -> Any:
     """A value as plain JSON."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if names := field_names(value):
+        fields = {name: to_plain(getattr(value, name)) for name in names}
         return {"kind": type(value).__name__, "fields": fields}
     if isinstance(value, Fraction):
         return {"kind": "Fraction", "fields": [value.numerator, value.denominator]}

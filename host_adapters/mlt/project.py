@@ -43,6 +43,7 @@ class MediaFacts:
     timecode: str | None = None
     reel: str | None = None
     first_number: int = 0
+    sound: bool = False  #: whether it has any
 
 
 Probe = Callable[[str, Fraction], "MediaFacts | None"]  #: path and rate (for sequences) to facts; None = unreadable
@@ -101,6 +102,17 @@ class Project:
         for index, playlists in enumerate(self.tracks):
             for playlist in playlists:
                 yield from self._of_playlist(playlist, index)
+
+    def sounding(self) -> Iterator[Entry]:
+        """Every clip of every track that is heard; ours too."""
+        for index, track in enumerate(_tracks_of(self.tractor)):
+            for playlist in _playlists(track, self.by_id, "audio"):
+                yield from self._of_playlist(playlist, index)
+
+    def playlists(self, index: int) -> list[Node]:
+        """Those of a track, whether it is seen or heard."""
+        heard = _playlists(_tracks_of(self.tractor)[index], self.by_id, "audio")
+        return self.tracks[index] or heard
 
     def _of_playlist(self, playlist: Node, track: int) -> Iterator[Entry]:
         position = 0
@@ -259,17 +271,17 @@ def _is_timeline(node: Node | None) -> bool:
     return node is not None and node.name == "tractor" and bool(_tracks_of(node))
 
 
-def _playlists(track: Node, by_id: dict[str, Node]) -> list[Node]:
-    """The playlists that a track shows as pictures: one, or Kdenlive's pair."""
+def _playlists(track: Node, by_id: dict[str, Node], kind: str = "video") -> list[Node]:
+    """The playlists of a track that are seen ("video") or heard ("audio"): one, or Kdenlive's pair."""
     shown = by_id.get(track.attributes.get("producer", ""))
-    if shown is None or track.attributes.get("hide") in ("video", "both"):
+    if shown is None or track.attributes.get("hide") in (kind, "both"):
         return []
     if shown.name == "playlist":
         return [shown]
-    if shown.name != "tractor" or shown.property("kdenlive:audio_track") == "1":
+    if shown.name != "tractor" or (kind == "video" and shown.property("kdenlive:audio_track") == "1"):
         return []
     inner = [by_id.get(node.attributes.get("producer", "")) for node in _tracks_of(shown)]
-    hidden = [node.attributes.get("hide") in ("video", "both") for node in _tracks_of(shown)]
+    hidden = [node.attributes.get("hide") in (kind, "both") for node in _tracks_of(shown)]
     return [
         node
         for node, off in zip(inner, hidden, strict=True)

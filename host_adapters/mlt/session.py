@@ -42,6 +42,8 @@ from host_adapters.mlt.xmltext import Edits
 
 MELT_VARIABLE = "JULNET_MELT"
 _SILENT_S = 60.0  #: that `melt` may take without writing anything
+_ASLEEP_S = 10.0  #: the same while it does not work either: it waits for itself then, as 7.12 does one time in twenty
+_AT_WORK = 0.03  #: share of a core from which on it works
 _ATTEMPTS = 3  #: at a render
 
 
@@ -56,7 +58,8 @@ def probe_media(path: str, rate: Fraction) -> MediaFacts | None:
         info = probe(Path(path), rate if "%" in path or "#" in path else None)
     except JulnetError:
         return None
-    return MediaFacts(info.rate, info.frame_count, info.start_timecode, info.reel, info.first_number)
+    sound = bool(info.audio)
+    return MediaFacts(info.rate, info.frame_count, info.start_timecode, info.reel, info.first_number, sound)
 
 
 class MltSession(HostSession):
@@ -72,6 +75,7 @@ class MltSession(HostSession):
     """
 
     name = "mlt"
+    plays_sound = True
 
     def __init__(self, path: str, probe: Probe = probe_media) -> None:
         self.path = os.path.abspath(path)
@@ -115,6 +119,7 @@ class MltSession(HostSession):
             first=take.frames.start.index,
             frames=math.floor(len(take.frames) * step),
             active=True,
+            sound=self._sound_of(take),
         )
         self._write([*(_hidden(other, clip.id) for other in takes), held])
         return next(ref for ref in self.takes(clip) if ref.id == held.id)
@@ -254,7 +259,7 @@ class MltSession(HostSession):
             if whole and facts is not None and facts.frames == len(frames):
                 return
             found = "no movie that can be read" if facts is None else f"{facts.frames} of {len(frames)} frames"
-            found = found if whole else f"{found} after saying nothing for {_SILENT_S:.0f} s"
+            found = found if whole else f"{found} and stood still"
         where = os.path.dirname(os.path.dirname(movie))
         raise HostRefused(f"melt was asked {_ATTEMPTS} times and left {found}: is there room in {where}?")
 
@@ -265,6 +270,11 @@ class MltSession(HostSession):
         if path not in self._facts:
             self._facts[path] = self._probe_media(path, rate)
         return self._facts[path]
+
+    def _sound_of(self, take: FinishedTake) -> str:
+        """The movie that the new line is in; "" where there is none."""
+        facts = self._probe(take.sound, take.rate) if take.sound is not None and os.path.exists(take.sound) else None
+        return take.sound if take.sound is not None and facts is not None and facts.sound else ""
 
     def _clips(self) -> list[tuple[Entry, ClipRef]]:
         return self.project.clips(self._probe)
@@ -340,7 +350,7 @@ def run_melt(arguments: Sequence[str], movie: str) -> bool:
         movie: what it writes; while that grows, it is at work.
 
     Returns:
-        False where it wrote nothing for a minute and was ended.
+        False where it stood still and was ended: it wrote nothing for a minute, or neither wrote nor worked.
 
     Raises:
         MediaMissing: there is none.
@@ -369,18 +379,34 @@ def run_melt(arguments: Sequence[str], movie: str) -> bool:
 
 
 def _ended_while_it_grows(process: subprocess.Popen[bytes], movie: str) -> bool:
-    """Wait for a process that writes a file; False once it has written nothing for too long."""
-    size, since = -1, time.monotonic()
-    while time.monotonic() - since < _SILENT_S:
+    """Wait for a process that writes a file; False once it stands still."""
+    size, since, worked_s = -1, time.monotonic(), 0.0
+    while True:
         try:
             process.wait(0.2)
         except subprocess.TimeoutExpired:
-            now = os.path.getsize(movie) if os.path.exists(movie) else -1
+            now, spent_s = os.path.getsize(movie) if os.path.exists(movie) else -1, _processor_s(process.pid)
             if now != size:
-                size, since = now, time.monotonic()
+                size, since, worked_s = now, time.monotonic(), spent_s or 0.0
+            quiet_s = time.monotonic() - since
+            asleep = spent_s is not None and spent_s - worked_s < _AT_WORK * quiet_s
+            if quiet_s > (min(_ASLEEP_S, _SILENT_S) if asleep else _SILENT_S):
+                return False
         else:
             return True
-    return False
+
+
+def _processor_s(pid: int) -> float | None:
+    """Seconds that a process has worked; None where the system does not say, or others work for it."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="utf-8") as file:
+            if file.read().strip():
+                return None
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            user, kernel = file.read().rpartition(")")[2].split()[11:13]
+        return (int(user) + int(kernel)) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _first(take: HeldTake, entry: Entry, clip: ClipRef) -> int:

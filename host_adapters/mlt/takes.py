@@ -1,7 +1,8 @@
 """The takes that a project holds, as values, and the XML that they are written as.
 
 Each take is a producer that carries its own story as JSON. For each track with takes there is a playlist of ours with
-those that are shown, as a track above, composited onto the clip's. All of it can be taken away and written again.
+those that are shown, as a track above, composited onto the clip's, and one with their sound. All of it can be taken
+away and written again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from host_adapters.base import ClipRef
 from host_adapters.mlt.marks import NAMES as MARKS
 from host_adapters.mlt.mattes import resource_of
 from host_adapters.mlt.project import ROLE, TAKE, Entry, Project
+from host_adapters.mlt.sound import HUSH, hush, mix, own_sounds, unhush
 from host_adapters.mlt.xmltext import Edits, Node, element, prop
 
 _KEPT = re.compile(
@@ -48,6 +50,7 @@ class HeldTake:
     frames: int
     active: bool
     matte: HeldMatte | None = None
+    sound: str = ""  #: the movie that the new line is in, from the picture's first frame on
 
     @property
     def id(self) -> str:
@@ -129,14 +132,16 @@ def remove_ours(project: Project, edits: Edits) -> None:
     mine = [node for node in project.root.walk() if is_ours(node) or node in adopted]
     ours = {node.attributes.get("id") for node in mine}
     for node in project.root.walk():
-        if node in mine or (node.name in ("track", "entry") and node.attributes.get("producer") in ours):
+        if node.name == "filter" and node.property(ROLE) == HUSH:
+            unhush(edits, node)
+        elif node in mine or (node.name in ("track", "entry") and node.attributes.get("producer") in ours):
             edits.remove(node)
 
 
 def is_ours(node: Node) -> bool:
     """Whether an element was written by us, and says so."""
     if node.name in ("producer", "chain"):
-        return node.property(TAKE) is not None
+        return node.property(TAKE) is not None or node.property(ROLE) is not None
     if node.name == "property":
         return node.attributes.get("name") in MARKS
     return node.name in ("playlist", "tractor", "transition") and node.property(ROLE) is not None
@@ -149,7 +154,7 @@ def _adopted(project: Project) -> list[Node]:
     found: list[Node] = []
     for index in range(len(slots) - 1, 0, -1):
         shown = project.by_id.get(slots[index].attributes.get("producer", ""))
-        playlists = project.tracks[index]
+        playlists = project.playlists(index)
         named = shown is not None and TRACK in (shown.property("kdenlive:track_name"), shown.property("shotcut:name"))
         producers = [project.by_id.get(e.attributes.get("producer", "")) for p in playlists for e in p.all("entry")]
         if not named or shown is None or not playlists or not all(p is not None and is_ours(p) for p in producers):
@@ -178,18 +183,22 @@ def write_ours(
     _into_bin(project, edits, takes)
     tracks = sorted({clips[take.clip_id].track for take in takes if take.clip_id in clips})
     before = root.children[root.children.index(_top(tractor)) - 1]
-    lists, slots, joins = [], [], []
-    for number, track in enumerate(tracks):
+    lists: list[str] = []
+    slots: list[str] = []
+    joins: list[str] = []
+    for track in tracks:
         shown = [take for take in takes if take.active and take.clip_id in clips and clips[take.clip_id].track == track]
         shown.sort(key=lambda take: clips[take.clip_id].position)
-        name = f"julnet_takes_{track}"
-        lists.append(_playlist(project, name, shown, clips, firsts))
-        if project.kdenlive:
-            lists += _kdenlive_track(name)
-            slots.append(element("track", {"producer": f"{name}_track"}))
-        else:
-            slots.append(element("track", {"producer": name, "hide": "audio"}))
-        joins.append(_transition(project, _base_of(project, track), len(project.tracks) + number))
+        lists += _track_of(project, f"julnet_takes_{track}", _laid(project, shown, clips, firsts), "audio")
+        joins.append(_transition(project, _base_of(project, track), len(project.tracks) + len(slots)))
+        slots.append(_slot(project, f"julnet_takes_{track}", "audio"))
+        heard = [take for take in shown if take.sound]
+        if not heard:
+            continue
+        lists += _track_of(project, f"julnet_sound_{track}", _laid(project, heard, clips, firsts, sound=True), "video")
+        joins.append(mix(project, track, len(project.tracks) + len(slots)))
+        slots.append(_slot(project, f"julnet_sound_{track}", "video"))
+        hush(project, edits, [own for take in heard for own in own_sounds(project, clips[take.clip_id])])
     edits.insert(before.stop, "\n".join(lists), 1)
     holder = tractor.all("multitrack")[-1] if tractor.all("multitrack") else tractor
     depth = 2 if holder is tractor else 3
@@ -203,7 +212,7 @@ def _producer(project: Project, take: HeldTake, clips: dict[str, Entry]) -> str:
         prop("eof", "pause"),
         prop("resource", take.picture),
         *([prop("mlt_service", "pixbuf"), prop("ttl", 1)] if is_sequence(take) else [prop("mlt_service", "avformat")]),
-        prop("audio_index", -1),
+        *([] if take.sound == take.picture and project.kdenlive else [prop("audio_index", -1)]),
         prop(TAKE, json.dumps(asdict(take), ensure_ascii=False)),
     ]
     if take.clip_id in clips:
@@ -211,20 +220,38 @@ def _producer(project: Project, take: HeldTake, clips: dict[str, Entry]) -> str:
             n for n in clips[take.clip_id].producer.all("property") if _KEPT.fullmatch(n.attributes.get("name", ""))
         ]
         inner += [prop(node.attributes["name"], node.text) for node in kept]
+    used = [int(n.text) for n in project.root.walk() if n.attributes.get("name") == "kdenlive:id" and n.text.isdigit()]
+    number = max(used, default=1) + take.order
     if project.kdenlive:
-        used = [
-            int(n.text) for n in project.root.walk() if n.attributes.get("name") == "kdenlive:id" and n.text.isdigit()
-        ]
         inner += [
             prop("kdenlive:clipname", f"JULNet {take.name}"),
-            prop("kdenlive:id", max(used, default=1) + take.order),
+            prop("kdenlive:id", number),
             prop("kdenlive:folderid", -1),
         ]
     if project.shotcut:
         inner.append(prop("shotcut:caption", f"JULNet {take.name}"))
     if take.matte is not None:
         inner.append(_shape(take, take.matte))
-    return element("producer", {"id": take.id, "in": 0, "out": project.time(take.frames - 1)}, *inner)
+    span = {"in": 0, "out": project.time(take.frames - 1)}
+    picture = element("producer", {"id": take.id, **span}, *inner)
+    if not take.sound:
+        return picture
+    return f"{picture}\n{element('producer', {'id': f'{take.id}_sound', **span}, *_sounding(project, take, number))}"
+
+
+def _sounding(project: Project, take: HeldTake, number: int) -> list[str]:
+    """The sound of a take; to Kdenlive the same clip of the bin as its picture."""
+    inner = [
+        prop("length", take.frames),
+        prop("eof", "pause"),
+        prop("resource", take.sound),
+        prop("mlt_service", "avformat"),
+        prop("video_index", -1),
+        prop(ROLE, "sound"),
+    ]
+    if project.kdenlive:
+        inner += [prop("kdenlive:id", number), prop("kdenlive:clipname", f"JULNet {take.name}")]
+    return inner
 
 
 def _shape(take: HeldTake, matte: HeldMatte) -> str:
@@ -242,23 +269,50 @@ def _shape(take: HeldTake, matte: HeldMatte) -> str:
     return element("filter", {"id": f"{take.id}_matte"}, *inner)
 
 
-def _playlist(
-    project: Project, name: str, takes: Sequence[HeldTake], clips: dict[str, Entry], firsts: dict[str, int]
-) -> str:
-    inner, position = [prop(ROLE, "takes")], 0
-    if project.shotcut:
-        inner += [prop("shotcut:video", 1), prop("shotcut:name", TRACK)]
+def _laid(
+    project: Project,
+    takes: Sequence[HeldTake],
+    clips: dict[str, Entry],
+    firsts: dict[str, int],
+    *,
+    sound: bool = False,
+) -> list[str]:
+    """Takes, or their sound, each where its clip lies."""
+    inner, position = [], 0
     for take in takes:
         entry = clips[take.clip_id]
         if entry.position > position:
             inner.append(element("blank", {"length": project.time(entry.position - position)}))
         first = firsts[take.id]
         cut: dict[str, object] = {
-            "producer": take.id, "in": project.time(first), "out": project.time(first + entry.length - 1)
-        }  # fmt: skip
-        inner.append(element("entry", cut, *_filters_of(project, entry)))
+            "producer": f"{take.id}_sound" if sound else take.id,
+            "in": project.time(first),
+            "out": project.time(first + entry.length - 1),
+        }
+        inner.append(element("entry", cut, *([] if sound else _filters_of(project, entry))))
         position = entry.position + entry.length
-    return element("playlist", {"id": name}, *inner)
+    return inner
+
+
+def _track_of(project: Project, name: str, laid: Sequence[str], hide: str) -> list[str]:
+    """What a track of ours is made of: a playlist; in Kdenlive a pair of them, in a tractor."""
+    ours, sound = prop(ROLE, "takes"), hide == "video"
+    if project.kdenlive:
+        kind = [prop("kdenlive:audio_track", 1)] if sound else []
+        known = [prop("kdenlive:track_name", TRACK), prop("kdenlive:timeline_active", 1)]
+        slots = [element("track", {"hide": hide, "producer": each}) for each in (name, f"{name}_b")]
+        return [
+            element("playlist", {"id": name}, ours, *kind, *laid),
+            element("playlist", {"id": f"{name}_b"}, ours, *kind),
+            element("tractor", {"id": f"{name}_track"}, ours, *kind, *known, *slots),
+        ]
+    known = [prop("shotcut:audio" if sound else "shotcut:video", 1), prop("shotcut:name", TRACK)]
+    return [element("playlist", {"id": name}, ours, *(known if project.shotcut else []), *laid)]
+
+
+def _slot(project: Project, name: str, hide: str) -> str:
+    """A track of ours in the timeline."""
+    return element("track", {"producer": f"{name}_track"} if project.kdenlive else {"producer": name, "hide": hide})
 
 
 def _filters_of(project: Project, entry: Entry) -> list[str]:
@@ -269,18 +323,6 @@ def _filters_of(project: Project, entry: Entry) -> list[str]:
             text = project.data[node.start : node.stop].decode()
             found.append(re.sub(r'^(<filter[^>]*?) id=("[^"]*"|\'[^\']*\')', r"\1", text))
     return found
-
-
-def _kdenlive_track(name: str) -> list[str]:
-    return [
-        element("playlist", {"id": f"{name}_b"}, prop(ROLE, "takes")),
-        element(
-            "tractor", {"id": f"{name}_track"},
-            prop(ROLE, "takes"), prop("kdenlive:track_name", TRACK), prop("kdenlive:timeline_active", 1),
-            element("track", {"hide": "audio", "producer": name}),
-            element("track", {"hide": "audio", "producer": f"{name}_b"}),
-        ),
-    ]  # fmt: skip
 
 
 def _transition(project: Project, base: int, track: int) -> str:

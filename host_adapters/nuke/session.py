@@ -17,11 +17,9 @@ Convention:
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
@@ -46,8 +44,10 @@ from host_adapters.base import (
     sequence_files,
     split_pattern,
 )
+from host_adapters.values import replace
 
 if TYPE_CHECKING:
+    import ast
     from types import ModuleType
 
 KNOB = "julnet"  #: hidden text knob of our nodes: JSON, what they are
@@ -364,7 +364,7 @@ class NukeSession(HostSession):
             record_rate=record_rate,
             media=SourceRange.of(orig_first - zero, orig_last + 1 - zero),
             start_timecode=said.get("input/timecode") or None,
-            reel=said.get("quicktime/reel") or None,
+            reel=said.get("quicktime/reel") or said.get("exr/reelName") or None,
             first_number=0 if movie else orig_first,
             speed=speed,
             hints={"colour_space": str(node["colorspace"].value())},
@@ -639,6 +639,8 @@ def _line(expression: str) -> tuple[Fraction, Fraction]:
     Raises:
         ClipRefused: it is something else.
     """
+    import ast  # late: Nuke imports this file when it starts
+
     try:
         tree = ast.parse(expression, mode="eval").body
         at = [_evaluated(tree, Fraction(frame)) for frame in (0, 1, 1000)]
@@ -654,6 +656,8 @@ def _line(expression: str) -> tuple[Fraction, Fraction]:
 
 
 def _evaluated(tree: ast.AST, frame: Fraction) -> Fraction:
+    import ast
+
     if isinstance(tree, ast.BinOp):
         left, right = _evaluated(tree.left, frame), _evaluated(tree.right, frame)
         if isinstance(tree.op, ast.Add):
@@ -668,7 +672,7 @@ def _evaluated(tree: ast.AST, frame: Fraction) -> Fraction:
         return -_evaluated(tree.operand, frame)
     if isinstance(tree, ast.Name) and tree.id == "frame":
         return frame
-    if isinstance(tree, (ast.Constant, ast.Num)):
+    if type(tree).__name__ in ("Constant", "Num"):  # Num up to Python 3.7
         return Fraction(str(ast.literal_eval(tree)))
     raise ValueError("not a straight line")
 

@@ -40,7 +40,10 @@ from host_adapters.base import (
 )
 from host_adapters.resolve.values import pattern_of, rate_of, rate_text, whole
 
-BIN = "JULNet"  #: media pool folder of takes, and name of the track where takes lie that fit into no take selector
+BIN = (
+    "JULNet"  #: media pool folder of takes; name of the tracks for their sound, and for takes that fit into no selector
+)
+HUSHED_KEY = "julnet.hushed"  #: third-party metadata of a clip's own media: ids of the sound items that we switched off
 TAKE_KEY = "julnet.take"  #: third-party metadata of a take's media pool item: the take's folder
 MARK = "julnet.span"  #: schema of a marker's custom data
 COMP = "JULNet matte"
@@ -63,6 +66,7 @@ class ResolveSession(HostSession):
     """
 
     name = "resolve"
+    plays_sound = True
 
     def __init__(self, resolve: Any) -> None:
         self._resolve = resolve
@@ -116,6 +120,10 @@ class ResolveSession(HostSession):
         ref = self._add_take(item, clip, take, media, start)
         if ref is None:
             ref = self._add_above(timeline, clip, take, media, start)
+        sound = self._add_sound(timeline, clip, take, media, start)
+        self._switch_sound(clip)
+        back = self._undo.pop()
+        self._undo.append(lambda: self._take_back(clip, back, sound))
         return ref
 
     def takes(self, clip: ClipRef) -> list[TakeRef]:
@@ -144,6 +152,7 @@ class ResolveSession(HostSession):
             item.SelectTakeByIndex(index)
             if whole(item.GetSelectedTakeIndex()) != index:
                 raise HostRefused("Resolve did not show the take: unlock the track and try again")
+        self._switch_sound(clip)
 
     def attach_matte(self, take: TakeRef, matte: MatteFile) -> MatteRef:
         clip = self._find(take.clip_id)
@@ -287,8 +296,9 @@ class ResolveSession(HostSession):
 
     def _items(self) -> Iterator[Any]:
         timeline = self._timeline()
-        for index in range(1, whole(timeline.GetTrackCount("video")) + 1):
-            yield from timeline.GetItemListInTrack("video", index) or []
+        for kind in ("video", "audio"):
+            for index in range(1, whole(timeline.GetTrackCount(kind)) + 1):
+                yield from timeline.GetItemListInTrack(kind, index) or []
 
     def _item(self, item_id: str) -> Any:
         item = next((item for item in self._items() if item.GetUniqueId() == item_id), None)
@@ -421,27 +431,98 @@ class ResolveSession(HostSession):
         self._undo.append(lambda: self._remove_above(item_id))
         return _ref(f"track:{item_id}", clip, take.folder, active=True)
 
+    def _add_sound(self, timeline: Any, clip: ClipRef, take: FinishedTake, media: Any, start: int) -> str:
+        """The new line on an audio track of ours; its item's id, "" where the take has none or Resolve takes none."""
+        if take.sound is None or take.sound != take.picture or not whole(media.GetClipProperty("Audio Ch")):
+            return ""
+        first = whole(timeline.GetStartFrame()) + clip.record.start.index
+        tracks = range(1, whole(timeline.GetTrackCount("audio")) + 1)
+        ours = [i for i in tracks if timeline.GetTrackName("audio", i) == BIN]
+        index = next((i for i in ours if self._free(timeline, i, first, first + len(clip.record))), 0)
+        if not index:
+            timeline.AddTrack("audio", "stereo")
+            index = whole(timeline.GetTrackCount("audio"))
+            timeline.SetTrackName("audio", index, BIN)
+        request = {
+            "mediaPoolItem": media,
+            "startFrame": start,
+            "endFrame": start + len(clip.source),
+            "mediaType": AUDIO,
+            "trackIndex": index,
+            "recordFrame": first,
+        }
+        self._project().GetMediaPool().AppendToTimeline([request])
+        laid = timeline.GetItemListInTrack("audio", index) or []  # what the call returns may be a husk
+        item = next((item for item in laid if whole(item.GetStart()) == first), None)
+        if item is None:
+            if not laid:
+                timeline.DeleteTrack("audio", index)
+            return ""
+        self._appended.append(item.GetUniqueId())
+        return str(item.GetUniqueId())
+
+    def _free(self, timeline: Any, index: int, start: int, stop: int) -> bool:
+        """Whether nothing lies on these frames of an audio track."""
+        items = timeline.GetItemListInTrack("audio", index) or []
+        return all(stop <= whole(i.GetStart()) or whole(i.GetStart()) + whole(i.GetDuration()) <= start for i in items)
+
+    def _switch_sound(self, clip: ClipRef) -> None:
+        """Let the shown take's line be heard, or the clip's own sound: what is linked to it and lies within it."""
+        timeline, item = self._timeline(), self._item(clip.id)
+        shown = next((take.folder for take in self.takes(clip) if take.active), "")
+        heard = False
+        for other in self._above(clip, "audio"):
+            wanted = _take_folder(other.GetMediaPoolItem()) == shown
+            other.SetClipEnabled(wanted)
+            heard = heard or wanted
+        first = whole(timeline.GetStartFrame()) + clip.record.start.index
+        media, _ = _original(item)
+        hushed = _hushed(media)
+        for own in item.GetLinkedItems() or []:
+            begin, name = whole(own.GetStart()), str(own.GetUniqueId())
+            inside = first <= begin and begin + whole(own.GetDuration()) <= first + len(clip.record)
+            if own.GetTrackTypeAndIndex()[0] != "audio" or not inside:
+                continue
+            if heard and own.GetClipEnabled():
+                own.SetClipEnabled(False)
+                hushed.add(name)
+            elif not heard and name in hushed:
+                own.SetClipEnabled(True)
+                hushed.discard(name)
+        if media and hushed != _hushed(media):
+            media.SetThirdPartyMetadata(HUSHED_KEY, json.dumps(sorted(hushed)))
+
+    def _take_back(self, clip: ClipRef, picture: Callable[[], None], sound: str) -> None:
+        """Undo `place_take`: its sound, its picture, and what is heard then."""
+        try:
+            if sound:
+                with contextlib.suppress(HostGone):  # the person was quicker with Ctrl-Z
+                    self._remove_above(sound)
+        finally:
+            picture()
+            self._switch_sound(clip)
+
     def _remove_above(self, item_id: str) -> None:
         self._appended = [other for other in self._appended if other != item_id]
         timeline, item = self._timeline(), self._item(item_id)
-        index = whole(item.GetTrackTypeAndIndex()[1])
-        if timeline.GetTrackName("video", index) == BIN and len(timeline.GetItemListInTrack("video", index) or []) == 1:
-            timeline.DeleteTrack("video", index)
+        kind, index = str(item.GetTrackTypeAndIndex()[0]), whole(item.GetTrackTypeAndIndex()[1])
+        if timeline.GetTrackName(kind, index) == BIN and len(timeline.GetItemListInTrack(kind, index) or []) == 1:
+            timeline.DeleteTrack(kind, index)
             return
         self._resolve.OpenPage("edit")  # DeleteClips works there alone, and not always the first time
         for _ in range(_TRIES):
             timeline.DeleteClips([item])
             if all(other.GetUniqueId() != item_id for other in self._items()):
                 return
-        raise HostRefused("Resolve did not delete the take above the clip: delete it by hand")
+        raise HostRefused(f"Resolve did not delete the take from the track {BIN}: delete it by hand")
 
-    def _above(self, clip: ClipRef) -> list[Any]:
-        """Items on tracks of our own that lie exactly over a clip."""
+    def _above(self, clip: ClipRef, kind: str = "video") -> list[Any]:
+        """Items on tracks of our own that begin where a clip begins."""
         timeline = self._timeline()
         first = whole(timeline.GetStartFrame()) + clip.record.start.index
-        tracks = range(1, whole(timeline.GetTrackCount("video")) + 1)
-        ours = [index for index in tracks if timeline.GetTrackName("video", index) == BIN]
-        items = [item for index in ours for item in timeline.GetItemListInTrack("video", index) or []]
+        tracks = range(1, whole(timeline.GetTrackCount(kind)) + 1)
+        ours = [index for index in tracks if timeline.GetTrackName(kind, index) == BIN]
+        items = [item for index in ours for item in timeline.GetItemListInTrack(kind, index) or []]
         return [item for item in items if whole(item.GetStart()) == first and _take_folder(item.GetMediaPoolItem())]
 
     def _shown_item(self, take: TakeRef, clip: ClipRef) -> Any:
@@ -544,6 +625,14 @@ def _take_folder(media: Any) -> str:
     """The take's folder, where a media pool item is a take's."""
     value = media.GetThirdPartyMetadata(TAKE_KEY) if media else ""
     return value if isinstance(value, str) else ""
+
+
+def _hushed(media: Any) -> set[str]:
+    """Ids of the sound items of a clip's own that we switched off."""
+    try:
+        return {str(name) for name in json.loads(media.GetThirdPartyMetadata(HUSHED_KEY) or "[]")} if media else set()
+    except (ValueError, TypeError):
+        return set()
 
 
 def _ref(take_id: str, clip: ClipRef, folder: str, active: bool) -> TakeRef:

@@ -75,6 +75,7 @@ class StandaloneSession(HostSession):
     """
 
     name = "standalone"
+    plays_sound = True  # `gui.mixer` mixes what is shown
 
     def __init__(self, document: Holder, selected: Callable[[], Sequence[str]] = tuple) -> None:
         self._document, self._selected = document, selected

@@ -34,6 +34,7 @@ EDL = ".edl"
 _MOST_FRAMES = 60.0  #: of a second, in timecode
 NATIVE = (".otio", ".otioz", ".otiod")
 PLACES = ("track", "reference")
+_SOUNDING = ("prores", "prores4444", "h264")  #: deliveries with the new line in them
 _CONTENT = "content.otio"  #: of a bundle
 _MOST_BYTES = 256 * 1024 * 1024  #: of a timeline that an adapter reads
 _NTSC = Fraction(1000, 1001)
@@ -75,6 +76,7 @@ def read_clip(path: Path, name: str, handles: int = 0) -> TimelineClip:
     document = read_timeline(path)
     clip = choose(_video_clips(document), name, path, _place)
     _refuse_retimed(clip, name)
+    _refuse_unmeasured(clip, name)
     plate = _plate_of(clip, name, path)
     info = probe(plate, _rate(clip.trimmed_range().start_time.rate) if "#" in plate.name else None)
     if path.suffix.lower() == EDL:  # now that the rate is known in which its timecodes count
@@ -174,6 +176,9 @@ def output_of(path: Path, wanted: Path | None) -> Path:
 def add_take(found: TimelineClip, take: Take, out: Path, place: str = "track") -> Any:
     """Put a take beside a clip; what the timeline held stays as it is.
 
+    On a track, the take brings its new line: where the clip's own sound lies on the timeline, the line is laid beside
+    it, and that sound is disabled.
+
     Args:
         found: the clip.
         take: finished.
@@ -203,7 +208,8 @@ def add_take(found: TimelineClip, take: Take, out: Path, place: str = "track") -
             source_range=_labels(found, found.shown),
             metadata={KEY: {"role": "take", "of": found.clip.name, "take": _written(take.path, found, out)}},
         )
-        _lay(otio, found.clip, clip)
+        _lay(otio, found.clip, clip, found.clip.range_in_parent())
+        _lay_sound(otio, found, take, frames, out)
     clip.markers.extend(_markers(otio, found, take.manifest.get("review", [])))
     return clip
 
@@ -282,9 +288,11 @@ def choose(clips: Sequence[Any], name: str, path: Path, place: Callable[[Any], s
 
 def _place(clip: Any) -> str:
     """Where a clip lies, for a person."""
-    track = clip.parent()
-    at = clip.range_in_parent().start_time
-    where = getattr(track, "name", "") or "its track"
+    where = getattr(clip.parent(), "name", "") or "its track"
+    try:
+        at = clip.range_in_parent().start_time
+    except _otio().exceptions.OTIOError:
+        return f"on {where}"
     return f"on {where} at {at.value / at.rate:.2f} s"
 
 
@@ -308,6 +316,18 @@ def _refuse_retimed(clip: Any, name: str) -> None:
                 "it in place and re-dub the result"
             )
         item = item.parent()
+
+
+def _refuse_unmeasured(clip: Any, name: str) -> None:
+    """Refuse a clip of which the timeline does not say what it shows, or where it lies."""
+    try:
+        clip.trimmed_range()
+        clip.range_in_parent()
+    except _otio().exceptions.OTIOError:
+        raise TimelineError(
+            f"the timeline does not say which frames the clip {name!r}, or one before it, shows: give it a source "
+            "range, or save the timeline again from the program that cut it"
+        ) from None
 
 
 def _plate_of(clip: Any, name: str, timeline: Path) -> Path:
@@ -410,7 +430,7 @@ def _medium(found: TimelineClip, take: Take, frames: FrameRange, out: Path) -> A
     """The take's picture as a media reference with the plate's own labels, which its timecode has too."""
     otio = _otio()
     files = take.files
-    kind = next((name for name in ("prores", "prores4444", "h264", "png", "exr") if name in files), None)
+    kind = next((name for name in (*_SOUNDING, "png", "exr") if name in files), None)
     if kind is None:
         raise TimelineError(f"the take {take.path} holds no picture: deliver prores, h264, png or exr")
     available = _labels(found, frames)
@@ -451,17 +471,63 @@ def _fresh(key: str, used: dict[str, Any]) -> str:
     return next(name for name in names if name not in used)
 
 
-def _lay(otio: Any, original: Any, clip: Any) -> None:
-    """Lay a clip over another: on our track just above its own, or on a new one."""
+def _lay_sound(otio: Any, found: TimelineClip, take: Take, frames: FrameRange, out: Path) -> None:
+    """Lay the new line where the clip's own sound lies, and disable that, and the line of an earlier take."""
+    own = _own_sounds(otio, found.clip, found)
+    if not own or not any(kind in take.files for kind in _SOUNDING):
+        return
+    told = {"role": "sound", "of": found.clip.name, "take": _written(take.path, found, out)}
+    line = otio.schema.Clip(
+        name=f"{found.clip.name} {take.path.name}",
+        media_reference=_medium(found, take, frames, out),
+        source_range=_labels(found, found.shown),
+        metadata={KEY: told},
+    )
+    here = found.clip.range_in_parent()
+    for sound in (*own, *_earlier_lines(otio, own[0].parent().parent(), found.clip.name, here)):
+        sound.enabled = False
+    _lay(otio, own[0], line, here)
+
+
+def _own_sounds(otio: Any, clip: Any, found: TimelineClip) -> list[Any]:
+    """What a clip is heard by: sound of the same medium, in sync with it, that does not reach beyond it."""
+    here, begins = clip.range_in_parent(), clip.trimmed_range().start_time
+    slack_s = float(Fraction(1, 2) / found.rate)
+    own = []
+    for track in clip.parent().parent():
+        if not isinstance(track, otio.schema.Track) or track.kind != otio.schema.TrackKind.Audio:
+            continue
+        for sound in track:
+            text = getattr(getattr(sound, "media_reference", None), "target_url", "")
+            if not text or found.path.absolute().parent / path_of_url(text) != found.plate:
+                continue
+            there = sound.range_in_parent()
+            late_s = (there.start_time - here.start_time).to_seconds()
+            ahead_s = (sound.trimmed_range().start_time - begins).to_seconds()
+            over_s = (there.end_time_exclusive() - here.end_time_exclusive()).to_seconds()
+            if abs(late_s - ahead_s) < slack_s and late_s > -slack_s and over_s < slack_s:
+                own.append(sound)
+    return own
+
+
+def _earlier_lines(otio: Any, stack: Any, name: str, here: Any) -> list[Any]:
+    """The lines of takes that lie over a clip already."""
+    ours = [track for track in stack if isinstance(track, otio.schema.Track) and track.metadata.get(KEY)]
+    lines = [line for track in ours for line in track if line.metadata.get(KEY, {}).get("role") == "sound"]
+    return [line for line in lines if line.metadata[KEY]["of"] == name and line.range_in_parent() == here]
+
+
+def _lay(otio: Any, original: Any, clip: Any, here: Any) -> None:
+    """Lay a clip beside another at a place in time: on our track just above that one's own, or on a new one."""
     track = original.parent()
-    here = original.range_in_parent()
     stack = track.parent() if isinstance(track, otio.schema.Track) else track
     place = stack.index(track if isinstance(track, otio.schema.Track) else original)
     above = stack[place + 1] if place + 1 < len(stack) else None
     ours = isinstance(above, otio.schema.Track) and above.metadata.get(KEY, {}).get("role") == "takes"
     if ours and _fill_gap(otio, above, here, clip):
         return
-    fresh = otio.schema.Track(name=TRACK, kind=otio.schema.TrackKind.Video, metadata={KEY: {"role": "takes"}})
+    kind = track.kind if isinstance(track, otio.schema.Track) else otio.schema.TrackKind.Video
+    fresh = otio.schema.Track(name=TRACK, kind=kind, metadata={KEY: {"role": "takes"}})
     if here.start_time.value > 0:
         fresh.append(otio.schema.Gap(duration=here.start_time))
     fresh.append(clip)

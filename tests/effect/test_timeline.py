@@ -176,6 +176,88 @@ def test_a_second_clip_s_take_goes_onto_the_same_track(coded_plate: Path, save: 
     assert laid == {"shot A shot A": 5, "shot B shot B": 11}
 
 
+@pytest.fixture
+def cut_with_sound(coded_plate: Path, tmp_path: Path) -> Path:
+    """A clip of 6 frames with its own sound, a bit of it trimmed, beside music and sound of another place."""
+    picture = clip_of(coded_plate, source=span(HOUR + 4, 6), available=span(HOUR, 24))
+    shorter = clip_of(coded_plate, "sync", source=span(2 * (HOUR + 5), 8, 50), available=span(2 * HOUR, 48, 50))
+    away = clip_of(coded_plate, "away", source=span(HOUR + 9, 4), available=span(HOUR, 24))
+    beyond = clip_of(coded_plate, "beyond", source=span(HOUR + 2, 10), available=span(HOUR, 24))
+    timeline = otio.schema.Timeline(name="cut", global_start_time=Time(HOUR, 25))
+    for name, kind, begin, clip in (
+        ("V1", "Video", 10, picture), ("A1", "Audio", 11, shorter), ("A2", "Audio", 10, away),
+        ("A3", "Audio", 8, beyond), ("A4", "Audio", 10, clip_of("music.wav", "music", source=span(0, 6))),
+    ):  # fmt: skip
+        gap = otio.schema.Gap(duration=Time(begin, 25))
+        timeline.tracks.append(otio.schema.Track(name=name, kind=kind, children=[gap, clip]))
+    path = tmp_path / "cut.otio"
+    otio.adapters.write_to_file(timeline, str(path))
+    return path
+
+
+def test_the_new_line_is_laid_beside_the_clip_s_own_sound_which_is_disabled(
+    cut_with_sound: Path, tmp_path: Path
+) -> None:
+    for name in ("one", "two"):
+        found = read_clip(cut_with_sound, "shot A")
+        add_take(found, take_of(tmp_path / name, 2, 12), cut_with_sound)
+        write_timeline(found.document, cut_with_sound)
+    tracks = read_timeline(cut_with_sound).tracks
+    heard = {
+        clip.name: track.name
+        for track in tracks
+        if track.kind == "Audio"
+        for clip in track.find_clips()
+        if clip.enabled
+    }
+    assert heard == {"away": "A2", "beyond": "A3", "music": "A4", "shot A two": "JULNet"}
+    (line,) = [c for t in tracks if t.kind == "Audio" for c in t.find_clips() if c.name == "shot A two"]
+    (picture,) = [c for t in tracks if t.kind == "Video" for c in t.find_clips() if c.name == "shot A"]
+    assert (line.range_in_parent(), line.source_range) == (picture.range_in_parent(), picture.source_range)
+    assert line.media_reference.target_url == str(tmp_path / "two" / "dub.mov")
+
+
+def test_a_cut_without_sound_and_a_take_without_a_movie_stay_silent(
+    cut_with_sound: Path, coded_plate: Path, save: Save, tmp_path: Path
+) -> None:
+    silent = take_of(tmp_path / "stills", 2, 12)
+    silent.manifest["files"] = {"png": "png/dub.######.png"}
+    for path, take in (
+        (cut_with_sound, silent),
+        (save(clip_of(coded_plate, source=span(4, 6)), name="b.otio"), take_of(tmp_path, 0, 24)),
+    ):
+        found = read_clip(path, "shot A")
+        before = [track.name for track in found.document.tracks if track.kind == "Audio"]
+        add_take(found, take, path)
+        assert [track.name for track in found.document.tracks if track.kind == "Audio"] == before
+        assert all(clip.enabled for clip in found.document.find_clips())
+
+
+@pytest.mark.parametrize("suffix", ["aaf", "xml"])
+def test_avid_s_and_premiere_s_timelines_come_in_and_go_out_with_take_and_line(
+    coded_plate: Path, tmp_path: Path, suffix: str
+) -> None:
+    if suffix not in otio.adapters.suffixes_with_defined_adapters(read=True):
+        pytest.skip(f"no adapter of OpenTimelineIO for {suffix} is installed")
+    timeline = otio.schema.Timeline(name="cut")
+    for kind in ("Video", "Audio"):
+        clip = clip_of(f"file://{coded_plate}", source=span(HOUR + 4, 6), available=span(HOUR, 24))
+        children = [otio.schema.Gap(duration=Time(10, 25)), clip]
+        timeline.tracks.append(otio.schema.Track(name=f"{kind} 1", kind=kind, children=children))
+    path = tmp_path / f"cut.{suffix}"
+    otio.adapters.write_to_file(timeline, str(path), **({"use_empty_mob_ids": True} if suffix == "aaf" else {}))
+    found = read_clip(path, "shot A", handles=1)
+    assert (found.shown, found.frames) == (FrameRange(start=4, stop=10), FrameRange(start=3, stop=11))
+    out = output_of(path, None)
+    assert out.name == "cut.julnet.otio"
+    add_take(found, take_of(tmp_path / "take", 3, 11), out)
+    write_timeline(found.document, out)
+    written = read_timeline(out)
+    ours = [clip for clip in written.find_clips() if clip.name == "shot A take"]
+    assert [clip.parent().kind for clip in ours] == ["Video", "Audio"]
+    assert [clip.source_range for clip in ours] == [span(HOUR + 4, 6)] * 2
+
+
 def test_a_clip_in_a_nested_stack_is_found_and_its_take_lies_in_that_stack(
     coded_plate: Path, save: Save, tmp_path: Path
 ) -> None:
@@ -226,6 +308,8 @@ def test_every_way_in_which_a_clip_cannot_be_used_is_one_sentence(
         clip_of(tmp_path / "gone.mov", "lost", source=span(4, 6)),
         otio.schema.Clip(name="offline", source_range=span(4, 6)),
         clip_of(coded_plate, "long", source=span(4, 60)),
+        clip_of(coded_plate, "unmeasured"),
+        clip_of(coded_plate, "unmeasured"),
     )
     refused: list[tuple[str, type[InputError], str]] = [
         ("shot a", TimelineError, "did you mean 'shot A'"),
@@ -234,6 +318,8 @@ def test_every_way_in_which_a_clip_cannot_be_used_is_one_sentence(
         ("twin#3", TimelineError, "no clip called"),
         ("lost", MediaError, "it was moved or its disk is not mounted"),
         ("offline", MediaError, "shows no file"),
+        ("unmeasured", TimelineError, "say which, unmeasured#1 on Video 1, unmeasured#2 on Video 1"),
+        ("unmeasured#1", TimelineError, "does not say which frames the clip 'unmeasured#1', or one before it, shows"),
         ("long", TimeRangeError, "shows frames 4 to 63 of plate.mov, which has frames 0 to 23"),
     ]
     for name, kind, said in refused:

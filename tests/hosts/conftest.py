@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, Shot
+from bench import DUB_HZ, PLATE_HZ, SAMPLE_RATE_HZ, Bench, Shot, tone
 
 from host_adapters.base import FinishedTake, HostSession, MatteFile, read_take
 
@@ -45,6 +45,11 @@ def dub_picture(index: int) -> Any:
     return 255 - plate_picture(index)
 
 
+def sounds(shot: Shot, hz: float, frames: int) -> list[tuple[str, int, Any]]:
+    """The sound tracks of a shot's plate or take."""
+    return [("pcm_s16le", SAMPLE_RATE_HZ, tone(hz, float(frames / shot.rate)))] if shot.sound else []
+
+
 MakeShot = Callable[..., Shot]
 
 
@@ -59,7 +64,8 @@ def make_shot(tmp_path: Path, make_movie: Callable[..., Path]) -> MakeShot:
         shot = Shot(plate=tmp_path / name, **values)
         make_movie(
             name, codec="png", pixel_format="rgb24", rate=shot.rate, frames=FRAMES, size=SIZE,
-            timecode=shot.timecode, picture=plate_picture,
+            timecode=shot.timecode, reel=shot.reel, picture=plate_picture,
+            sounds=sounds(shot, PLATE_HZ, FRAMES),
         )  # fmt: skip
         return shot
 
@@ -80,6 +86,7 @@ def make_take(tmp_path: Path, make_movie: Callable[..., Path]) -> MakeTake:
         make_movie(
             f"takes/{name}/dub.mov", codec="png", pixel_format="rgb24", rate=shot.rate, frames=stop - start, size=SIZE,
             timecode=shot.timecode, picture=lambda index: dub_picture(start + index),
+            sounds=sounds(shot, DUB_HZ, stop - start),
         )  # fmt: skip
         manifest = {
             "schema": "julnet.take",

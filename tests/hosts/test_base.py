@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from host_adapters.base import (
     RecordRange,
     SourceFrame,
     SourceRange,
+    TakeRef,
     percent_pattern,
     read_take,
     refuse_retimed,
     sequence_files,
     split_pattern,
 )
+from host_adapters.values import replace
 
 NTSC = Fraction(24000, 1001)
 
@@ -62,6 +65,35 @@ def test_every_record_frame_of_a_span_shows_a_frame_of_it(frames: int, rate: Fra
     assert all(span.start.index <= index < span.stop.index for index in shown)
     elsewhere = [whole.source_of(f) for f in whole.record if not (span.start <= whole.source_of(f) < span.stop)]
     assert len(elsewhere) + len(whole.record_of(span)) == len(whole.record)
+
+
+def test_a_value_does_not_change_and_equals_another_with_the_same_fields() -> None:
+    one, other = clip(), clip()
+    assert one == other
+    assert hash(one) == hash(other)
+    assert one.hints is not other.hints
+    assert replace(one, hints={"colour_space": "x"}) == one  # a hint says how, not what
+    assert replace(one, reel="A001") != one
+    assert repr(SourceRange.of(1, 2)) == "SourceRange(start=SourceFrame(index=1), stop=SourceFrame(index=2))"
+    with pytest.raises(AttributeError, match=r"ClipRef\.name cannot change"):
+        one.name = "other"  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="cannot change"):
+        del one.reel  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: TakeRef("1", "2", "line"),
+        lambda: TakeRef("1", "2", "line", "/t", True, "too much"),
+        lambda: TakeRef("1", "2", "line", "/t", id="again"),
+        lambda: TakeRef("1", "2", "line", "/t", nobody=1),
+        lambda: replace(TakeRef("1", "2", "line", "/t"), nobody=1),
+    ],
+)
+def test_a_value_is_made_of_its_fields_and_nothing_else(made: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match=r"TakeRef (needs folder|has the fields id, clip_id, name, folder, active)"):
+        made()
 
 
 @pytest.mark.parametrize("record", [23, 24, 25])

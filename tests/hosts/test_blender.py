@@ -18,7 +18,8 @@ import pytest
 from bench import Shot, pictures_of
 from bench_blender import BlenderBench, blender, missing
 
-from host_adapters.blender.addon.facts import outside_path
+from host_adapters.base import ClipRefused
+from host_adapters.blender.addon.facts import movie_facts, outside_path
 from host_adapters.blender.headless import find_blender
 from host_adapters.blender.package import files, write_zip
 from julnet_plugin.cli import main
@@ -81,6 +82,12 @@ def takes_are_still_there(journey: dict[str, Any]) -> None:
     assert np.array_equal(pictures_of(journey["matte"])[:, :, :half].min(axis=(1, 2, 3)), [255] * (TRIM[1] - TRIM[0]))
 
 
+def the_new_line_is_heard_with_its_take(journey: dict[str, Any]) -> None:
+    shown, original, reopened = journey["heard"]
+    assert (len(shown), original, reopened) == (1, [], shown)
+    assert shown[0].endswith("sound")
+
+
 def the_painted_matte_is_in_the_take(journey: dict[str, Any]) -> None:
     assert journey["sent"][0] == "done", journey["sent"]
     assert "override" in json.loads((Path(journey["take"]) / "take.json").read_text("utf-8"))
@@ -106,6 +113,7 @@ def what_goes_wrong_is_one_sentence_and_loses_nothing(journey: dict[str, Any]) -
 def test_a_new_user_s_way_through_the_extension_and_what_goes_wrong_on_it(journey: dict[str, Any]) -> None:
     """One test, since the way is long: a second process would go it a second time."""
     takes_are_still_there(journey)
+    the_new_line_is_heard_with_its_take(journey)
     the_painted_matte_is_in_the_take(journey)
     two_renders_at_once_are_two_takes_with_handles(journey)
     what_goes_wrong_is_one_sentence_and_loses_nothing(journey)
@@ -172,6 +180,56 @@ def test_takes_stay_with_a_clip_that_was_renamed_and_not_with_its_copy(
     left, right = session.list_clips()
     assert (len(session.takes(left)), len(session.takes(right))) == (1, 0)
     assert (left.source.stop, right.source.start) == (right.source.start, left.source.stop)
+
+
+@needs_blender
+@pytest.mark.parametrize(
+    ("how", "said"), [("keys", "has 3 retiming keys"), ("slow", "5[0-2] % speed"), ("reversed", "-100 % speed")]
+)
+def test_a_strip_that_is_retimed_in_any_way_is_refused_and_nothing_changes(
+    tmp_path: Path, make_shot: Callable[..., Shot], make_take: Callable[..., Any], how: str, said: str
+) -> None:
+    shot = make_shot(start=0, stop=16, record_in=5)
+    session = BlenderBench(tmp_path / "project").open(shot)
+    blender().ask("retime", how)
+    (clip,) = session.list_clips()
+    with pytest.raises(ClipRefused, match=f"{said}.*a clip at 100 % is needed"):
+        session.place_take(clip, make_take(shot))
+    assert (session.takes(clip), session.list_clips()) == ([], [clip])
+
+
+@needs_blender
+def test_sound_that_reaches_beyond_the_clip_or_was_muted_already_is_left_alone(
+    tmp_path: Path, make_shot: Callable[..., Shot], make_take: Callable[..., Any]
+) -> None:
+    shot = make_shot(start=2, stop=14, record_in=5, sound=True)
+    session = BlenderBench(tmp_path / "project").open(shot)
+    (clip,) = session.list_clips()
+    own, line = "plate.001", "plate.mov line sound"
+    assert blender().ask("muted") == {own: False}
+    blender().ask("trim_sound", [3, 17])  # it begins before the picture does
+    session.place_take(clip, make_take(shot))
+    assert blender().ask("muted") == {own: False, line: False}
+    session.undo()
+    blender().ask("trim_sound", [5, 17])
+    blender().ask("mute_sound", True)  # by a person
+    session.place_take(clip, make_take(shot, name="line 2"))
+    session.select_take(clip, None)
+    assert blender().ask("muted") == {own: True, "plate.mov line 2 sound": True}
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.mp4"])
+def test_a_movie_s_own_account_of_itself_is_read(make_movie: Callable[..., Path], name: str) -> None:
+    """FFmpeg writes no reel into MP4. A file that is cut off anywhere says less, and is no error."""
+    codec = {"codec": "png", "pixel_format": "rgb24"} if name == "a.mov" else {}
+    path = make_movie(name, frames=7, timecode="10:00:01;02", rate=Fraction(30000, 1001), reel="B003 é", **codec)
+    facts = movie_facts(str(path))
+    assert (facts.frames, facts.timecode) == (7, "10:00:01;02")
+    assert facts.reel == ("B003 é" if name == "a.mov" else None)
+    data = path.read_bytes()
+    for cut in range(0, len(data), 41):
+        path.write_bytes(data[:cut])
+        movie_facts(str(path))
 
 
 def test_a_network_share_is_not_taken_for_a_path_beside_the_project() -> None:

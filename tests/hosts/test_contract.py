@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from bench import Bench, pictures_of
+from bench import DUB_HZ, PLATE_HZ, Bench, heard_hz, pictures_of
 
 from host_adapters.base import (
     ClipRef,
@@ -26,6 +26,7 @@ from host_adapters.base import (
     TakeRef,
     refuse_retimed,
 )
+from host_adapters.values import replace
 
 MakeShot = Callable[..., Any]
 MakeTake = Callable[..., FinishedTake]
@@ -69,14 +70,15 @@ def placed(bench: Bench, make_shot: MakeShot, make_take: MakeTake, tmp_path: Pat
     return Placed(bench, make_shot, make_take, tmp_path)
 
 
-def test_a_clip_is_read_with_its_ranges_rates_timecode_and_path(bench: Bench, make_shot: MakeShot) -> None:
+def test_a_clip_is_read_with_its_ranges_rates_timecode_reel_and_path(bench: Bench, make_shot: MakeShot) -> None:
     shot = make_shot(start=START, stop=STOP, record_in=RECORD_IN)
     (clip,) = bench.open(shot).list_clips()
     assert Path(clip.path) == shot.plate
     assert (clip.source, clip.media) == (SourceRange.of(START, STOP), SourceRange.of(0, shot.frames))
     assert clip.record == RecordRange.of(RECORD_IN, RECORD_IN + STOP - START)
     assert (clip.source_rate, clip.record_rate) == (Fraction(25), Fraction(25))
-    assert (clip.start_timecode, clip.head, clip.tail) == ("01:00:00:00", START, shot.frames - STOP)
+    assert (clip.start_timecode, clip.reel) == ("01:00:00:00", "A001C002")
+    assert (clip.head, clip.tail) == (START, shot.frames - STOP)
     refuse_retimed(clip)
 
 
@@ -246,6 +248,59 @@ def test_a_take_can_be_placed_again_after_undo(placed: Placed) -> None:
     placed.same(placed.rendered(), placed.dub())
 
 
+class Heard(Placed):
+    """A clip with sound and a take with sound beside it; the take is shown."""
+
+    def __init__(self, bench: Bench, make_shot: MakeShot, make_take: MakeTake, tmp_path: Path) -> None:
+        super().__init__(bench, lambda **given: make_shot(**given, sound=True), make_take, tmp_path)
+
+    def hears(self) -> set[int]:
+        """What the clip's stretch of the timeline sounds of."""
+        self._renders += 1
+        path = self._tmp_path / f"heard{self._renders}.wav"
+        self.bench.hear(self.session, self.clip.record, path)
+        return heard_hz(path, float(len(self.clip.record) / self.clip.record_rate))
+
+
+@pytest.fixture
+def heard(bench: Bench, make_shot: MakeShot, make_take: MakeTake, tmp_path: Path) -> Heard:
+    made = Heard(bench, make_shot, make_take, tmp_path)
+    if not made.session.plays_sound:
+        pytest.skip("this host plays no sound")
+    return made
+
+
+def test_the_new_line_is_heard_while_its_take_is_shown_and_the_clip_s_own_sound_while_the_original_is(
+    heard: Heard,
+) -> None:
+    assert heard.hears() == {DUB_HZ}
+    heard.session.select_take(heard.clip, None)
+    assert heard.hears() == {PLATE_HZ}
+    (take,) = heard.session.takes(heard.clip)
+    heard.session.select_take(heard.clip, take)
+    assert heard.hears() == {DUB_HZ}
+    assert heard.session.list_clips() == [heard.clip]
+
+
+def test_undo_takes_the_new_line_away_with_its_take(heard: Heard) -> None:
+    heard.session.undo()
+    assert heard.session.takes(heard.clip) == []
+    assert heard.hears() == {PLATE_HZ}
+
+
+def test_one_line_is_heard_where_there_are_two_takes_and_after_saving_and_opening(
+    heard: Heard, make_take: MakeTake
+) -> None:
+    heard.session.place_take(heard.clip, make_take(heard.shot, name="line 2"))
+    assert heard.hears() == {DUB_HZ}
+    heard.session.save()
+    heard.session = heard.bench.reopen()
+    (clip,) = heard.session.list_clips()
+    assert heard.hears() == {DUB_HZ}
+    heard.session.select_take(clip, None)
+    assert heard.hears() == {PLATE_HZ}
+
+
 def test_undo_with_nothing_done_does_nothing(session: HostSession) -> None:
     clips = session.list_clips()
     session.undo()
@@ -287,7 +342,7 @@ def test_a_path_that_looks_like_a_network_share_s_is_taken_as_it_is(
     """On Linux "//mnt/x" is "/mnt/x"; to a host that gives two slashes a meaning of its own, it is something else."""
     shared = "/" + str(tmp_path)
     shot = make_shot(start=START, stop=STOP, record_in=RECORD_IN)
-    session = bench.open(replace(shot, plate=Path(shared) / shot.plate.name))
+    session = bench.open(dataclasses.replace(shot, plate=Path(shared) / shot.plate.name))
     (clip,) = session.selection()
     assert pictures_of(clip.path).shape[0] == shot.frames
     take = make_take(shot)

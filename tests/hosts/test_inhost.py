@@ -16,7 +16,10 @@ import host_adapters
 ROOT = Path(host_adapters.__file__).parents[1]
 FILES = sorted(
     [
-        *(ROOT / "host_adapters" / f"{name}.py" for name in ("base", "client_config", "redub", "worker_client")),
+        *(
+            ROOT / "host_adapters" / f"{name}.py"
+            for name in ("base", "client_config", "redub", "values", "worker_client")
+        ),
         *(path for host in ("resolve", "nuke") for path in (ROOT / "host_adapters" / host).glob("*.py")),
         *(ROOT / "julnet_plugin" / "interchange" / f"{name}.py" for name in ("comp", "fusion", "fusion_switch")),
     ]
@@ -35,6 +38,23 @@ print((time.process_time() - began) * 1000)
 ours = [m for m in sys.modules if m.split(".")[0] in ("numpy", "pluggy", "torch", "PySide6", "av")]
 assert not ours, ours
 """
+LOADED = (
+    """
+import sys, time, importlib
+bare = set(sys.modules)
+"""
+    + LOAD
+    + """
+print(*sorted({name.partition(".")[0] for name in set(sys.modules) - bare}))
+"""
+)
+#: of the standard library, that host code may load when the host starts; their own parts begin with "_" or "sre"
+LIGHT = {
+    "collections", "contextlib", "copyreg", "decimal", "enum", "fractions", "functools", "genericpath", "heapq", "io",
+    "itertools", "json", "keyword", "math", "numbers", "operator", "os", "posixpath", "queue", "re", "reprlib", "stat",
+    "threading", "time", "types", "typing",
+    "linecache", "token", "tokenize", "traceback",  # of Python 3.7's `threading`
+}  # fmt: skip
 WRITE = (
     LOAD
     + """
@@ -94,6 +114,19 @@ def test_it_imports_in_less_than_50_ms_where_nothing_is_installed(python: str, m
         if min(times_ms) < 50 and len(times_ms) > 1:
             break
     assert min(times_ms) < 50, times_ms
+
+
+@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("module", MODULES)
+def test_it_loads_of_the_standard_library_only_what_is_light(python: str, module: str, tmp_path: Path) -> None:
+    """No clock: `dataclasses` alone, which loads `inspect`, would double the time that the import takes."""
+    run = subprocess.run(
+        [python, "-S", "-E", "-B", "-c", LOADED, str(ROOT), module],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env={"HOME": str(tmp_path), "PATH": os.defpath},
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    loaded = set(run.stdout.split("\n")[1].split()) - {"host_adapters", "julnet_plugin"}
+    assert {name for name in loaded if not name.startswith(("_", "sre"))} - LIGHT == set()
 
 
 @pytest.mark.parametrize("python", pythons())

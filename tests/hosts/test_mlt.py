@@ -12,12 +12,14 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from bench import Shot
-from bench_mlt import missing, project_of
+from bench import DUB_HZ, PLATE_HZ, Shot, heard_hz
+from bench_mlt import MltBench, missing, project_of
 
 from host_adapters.base import HostGone, HostRefused, MatteFile, SourceRange, Span
 from host_adapters.mlt.project import clock, parse_time
-from host_adapters.mlt.session import MELT_VARIABLE, MltSession, melt_program
+from host_adapters.mlt.session import MELT_VARIABLE, MltSession, melt_program, run_melt
+from host_adapters.mlt.takes import remove_ours
+from host_adapters.mlt.xmltext import Edits
 from julnet_plugin.cli import main
 from julnet_plugin.types import Take
 
@@ -234,9 +236,26 @@ def test_a_melt_that_hangs_is_ended_and_asked_again(
     program.chmod(0o755)
     monkeypatch.setenv(MELT_VARIABLE, str(program))
     monkeypatch.setattr("host_adapters.mlt.session._SILENT_S", 0.3)
-    with pytest.raises(HostRefused, match="asked 3 times and left no movie that can be read after saying nothing"):
+    with pytest.raises(HostRefused, match="asked 3 times and left no movie that can be read and stood still"):
         project.render(clip.record, str(tmp_path / "out"))
     assert tried.read_text("utf-8").count("x") == 3
+
+
+def test_a_melt_that_only_sleeps_is_ended_sooner_than_one_that_works(
+    project: MltSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("host_adapters.mlt.session._ASLEEP_S", 0.3)
+    program = tmp_path / "melt"
+    monkeypatch.setenv(MELT_VARIABLE, str(program))
+    working = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
+    for what, ended in (
+        ("exec sleep 60", False),
+        (working, True),
+        ("sleep 1; exit 0", True),
+    ):  # the last one has a child
+        program.write_text(f"#!/bin/sh\n{what}\n", "utf-8")
+        program.chmod(0o755)
+        assert run_melt([project.path], str(tmp_path / "movie.mkv")) is ended
 
 
 SHOTCUT = """<?xml version="1.0" standalone="no"?>
@@ -445,3 +464,148 @@ def test_a_project_with_media_relative_to_itself_is_not_written_elsewhere(projec
         project.save(str(tmp_path / "other" / "cut.mlt"))
     project.save(str(tmp_path / "copy.mlt"))
     assert (tmp_path / "copy.mlt").read_bytes() == (tmp_path / "cut.mlt").read_bytes()
+
+
+@pytest.fixture
+def sounding(tmp_path: Path, make_shot: Callable[..., Shot]) -> Callable[[str], Path]:
+    """`sounding("film.kdenlive")`: a project whose clip has sound; in Kdenlive on a sound track, as it lays it."""
+    make_shot(start=2, stop=14, record_in=5, sound=True)
+
+    def make(name: str) -> Path:
+        path, text = tmp_path / name, SHOTCUT
+        if path.suffix == ".kdenlive":
+            text = KDENLIVE.format(folder=tmp_path)
+            known = '<property name="resource">plate.mov</property><property name="set.test_image">1</property>'
+            chain = f' <chain id="chain1" out="00:00:00.600">{known}</chain>\n'
+            text = text.replace(' <playlist id="playlist0">', f'{chain} <playlist id="playlist0">')
+            track = '<property name="kdenlive:audio_track">1</property>'
+            cut = '<blank length="00:00:00.200"/><entry in="00:00:00.080" out="00:00:00.520" producer="chain1"/>'
+            text = text.replace(f"{track}</playlist>", f"{track}{cut}</playlist>", 1)
+        mixed = (
+            '<transition id="t0"><property name="a_track">0</property><property name="b_track">1</property>'
+            '<property name="mlt_service">mix</property><property name="always_active">1</property>'
+            '<property name="sum">1</property></transition>\n'
+        )
+        text = re.sub(r'(?m)^( +)(?=<transition id="transition1">)', rf"\g<1>{mixed}\g<1>", text)
+        path.write_text(text, "utf-8")
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["film.kdenlive", "film.mlt"])
+def test_a_clip_s_own_sound_is_muted_as_its_editor_does_it_and_its_entry_comes_back_to_the_byte(
+    sounding: Callable[[str], Path], make_take: Any, name: str
+) -> None:
+    path = sounding(name)
+    before = [line for line in path.read_bytes().splitlines() if b"main_bin" not in line]
+    session = MltSession(str(path))
+    (clip,) = session.list_clips()
+    shot = Shot(plate=Path(clip.path), frames=16, sound=True)
+    session.place_take(clip, make_take(shot))
+    session.save()
+    text = path.read_text("utf-8")
+    known = '"kdenlive_id">mute' if path.suffix == ".kdenlive" else '"shotcut:filter">muteVolume'
+    assert text.count(known) == 1
+    assert (("kdenlive:audio_track" if path.suffix == ".kdenlive" else "shotcut:audio") in text, clip) == (
+        True,
+        session.list_clips()[0],
+    )
+    session = MltSession(str(path))
+    session.select_take(clip, None)
+    session.save()
+    after = path.read_bytes()
+    assert [line for line in after.splitlines() if line in before] == before
+    assert known.encode() not in after
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+@pytest.mark.parametrize("name", ["film.kdenlive", "film.mlt"])
+def test_melt_plays_the_new_line_in_an_editor_s_project_and_music_goes_on(
+    sounding: Callable[[str], Path], make_take: Any, tmp_path: Path, name: str
+) -> None:
+    bench = MltBench(tmp_path / "bench")
+    bench.path = sounding(name)
+    session = bench.reopen()
+    (clip,) = session.list_clips()
+    session.place_take(clip, make_take(Shot(plate=Path(clip.path), frames=16, sound=True)))
+    bench.hear(session, clip.record, tmp_path / "heard.wav")
+    assert heard_hz(tmp_path / "heard.wav", float(len(clip.record) / 25)) == {DUB_HZ}
+    text = bench.path.read_text(
+        "utf-8"
+    )  # the same sound once more, from elsewhere in the medium: it is not the clip's own
+    track = "playlist1" if name == "film.kdenlive" else "background"
+    cut = '<blank length="00:00:00.200"/><entry producer="music" in="00:00:00.000" out="00:00:00.440"/>'
+    medium = (
+        '<producer id="music"><property name="length">16</property><property name="resource">plate.mov</property>'
+        '<property name="mlt_service">avformat</property></producer>'
+    )
+    text = re.sub(rf'(<playlist id="{track}">)(.*?)(</playlist>)', rf"{medium}\1{cut}\3", text, count=1)
+    bench.path.write_text(text, "utf-8")
+    session = bench.reopen()
+    session.select_take(clip, session.takes(clip)[0])
+    bench.hear(session, clip.record, tmp_path / "both.wav")
+    assert heard_hz(tmp_path / "both.wav", float(len(clip.record) / 25)) == {PLATE_HZ, DUB_HZ}
+
+
+ODD = """\ufeff<?xml version="1.0" encoding="utf-8"?>
+<!-- saved by hand: <tractor> &nothing; -->
+<?editor keep="this"?>
+<mlt LC_NUMERIC="C" version="7.12.0" producer="main" title='a > b &amp; "c"'>
+  <profile width="64" height="48" frame_rate_num="25" frame_rate_den="1" progressive="1" sample_aspect_num="1"
+           sample_aspect_den="1" display_aspect_num="4" display_aspect_den="3" colorspace="601"/>
+  <consumer mlt_service="null" in="0" out="3"/>
+  <producer id="plate"><property name="length">16</property><property name="resource"><![CDATA[plate.mov]]></property>
+    <property name="note">&#228; &lt;entry/&gt;</property><property name="mlt_service">avformat</property>
+    <unknown><deep a='1>2'/></unknown></producer>
+  <producer id="red"><property name="resource">red</property><property name="mlt_service">color</property></producer>
+  <playlist id="inner"><blank length="1"/><entry producer="red" in="0" out="2"/></playlist>
+  <tractor id="nested" in="0" out="3"><multitrack><track producer="inner"/></multitrack></tractor>
+  <playlist id="V1"><!-- <entry producer="plate"/> --><blank length="2"/><entry producer="nested" in="0" out="2"/>
+    <entry  producer="plate"  in="2"  out="13" ><filter><property name="mlt_service">brightness</property>
+      <property name="level"><![CDATA[1]]></property></filter>
+      <filter id="f&apos;1"><property name="mlt_service">someone.elses</property></filter></entry>
+    <blank length="3"/></playlist>
+  <tractor id="main"><multitrack><track producer="V1"/></multitrack><!-- the end --></tractor>
+</mlt>
+<!-- after the end -->
+"""
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("sound", [False, True])
+def test_whatever_a_project_holds_stays_byte_for_byte(
+    tmp_path: Path, make_shot: Any, make_take: Any, make_matte: Any, newline: str, sound: bool
+) -> None:
+    """A byte order mark, comments, CDATA, entities, unknown elements and filters, a nested timeline, a consumer."""
+    shot = make_shot(start=2, stop=14, record_in=5, sound=sound)
+    path = tmp_path / "odd.mlt"
+    path.write_bytes(ODD.replace("\n", newline).encode())
+    before = path.read_bytes()
+    session = MltSession(str(path))
+    (clip,) = session.list_clips()
+    assert (Path(clip.path), clip.source, clip.record.start.index) == (shot.plate, SourceRange.of(2, 14), 5)
+    take = make_take(shot)
+    session.attach_matte(session.place_take(clip, take), make_matte(take))
+    session.mark(clip, take.spans)
+    session.save()
+    session = MltSession(str(path))
+    session.select_take(clip, None)
+    session.save()
+    bare = MltSession(str(path))
+    edits = Edits(bare.project.data)
+    remove_ours(bare.project, edits)
+    assert edits.apply() == before
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing())
+def test_melt_renders_the_take_in_a_project_of_odd_things(tmp_path: Path, make_shot: Any, make_take: Any) -> None:
+    shot = make_shot(start=2, stop=14, record_in=5)
+    (tmp_path / "odd.mlt").write_text(ODD, "utf-8")
+    session = MltSession(str(tmp_path / "odd.mlt"))
+    (clip,) = session.list_clips()
+    session.place_take(clip, make_take(shot))
+    luma = planes_of(Path(session.render(clip.record, str(tmp_path / "out"))))[0].astype(int)
+    session.select_take(clip, None)
+    plate = planes_of(Path(session.render(clip.record, str(tmp_path / "plain"))))[0].astype(int)
+    assert np.abs(luma + plate - 251).max() <= 2  # the dub is the plate's negative: 16 + 235

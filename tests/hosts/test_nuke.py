@@ -9,7 +9,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -35,6 +34,7 @@ from host_adapters.base import (
 )
 from host_adapters.nuke import headless, menu, nodes
 from host_adapters.nuke.session import NukeSession
+from host_adapters.values import replace
 from host_adapters.worker_client import WorkerClient
 
 MakeTake = Callable[..., FinishedTake]

@@ -221,6 +221,52 @@ def test_a_take_above_that_shares_its_track_with_a_person_s_clip_is_undone_alone
     assert [item.name for item in tracks[1].items] == ["mine"]
 
 
+def sounds_of(bench: ResolveBench) -> list[tuple[str, list[bool]]]:
+    """Names of the audio tracks, and which of their items are heard."""
+    line = bench.app.open.timelines[0]  # type: ignore[union-attr]
+    return [(track.name, [item.enabled for item in track.items]) for track in line.sounds]
+
+
+def test_lines_of_two_takes_lie_on_tracks_of_their_own_and_go_with_their_takes(
+    bench: ResolveBench, make_shot: Callable[..., Any], make_take: MakeTake
+) -> None:
+    shot = make_shot(start=2, stop=14, record_in=5, sound=True)
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    first = session.place_take(clip, make_take(shot))
+    session.place_take(clip, make_take(shot, name="line 2"))
+    assert sounds_of(bench) == [("Audio 1", [False]), ("JULNet", [False]), ("JULNet", [True])]
+    session.select_take(clip, first)
+    assert sounds_of(bench) == [("Audio 1", [False]), ("JULNet", [True]), ("JULNet", [False])]
+    session.undo()
+    session.undo()
+    assert sounds_of(bench) == [("Audio 1", [True])]
+
+
+def test_sound_that_reaches_beyond_the_clip_or_was_off_already_is_left_alone(
+    bench: ResolveBench, make_shot: Callable[..., Any], make_take: MakeTake
+) -> None:
+    shot = make_shot(start=2, stop=14, record_in=5, sound=True)
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    (own,) = bench.app.open.timelines[0].sounds[0].items  # type: ignore[union-attr]
+    own.length += 1
+    session.place_take(clip, make_take(shot))
+    assert sounds_of(bench) == [("Audio 1", [True]), ("JULNet", [True])]
+    session.undo()
+    own.length, own.enabled = own.length - 1, False
+    session.place_take(clip, make_take(shot, name="line 2"))
+    session.select_take(clip, None)
+    assert sounds_of(bench) == [("Audio 1", [False]), ("JULNet", [False])]
+
+
+def test_a_take_without_sound_adds_no_audio_track(bench: ResolveBench, shot: Any, make_take: MakeTake) -> None:
+    session = bench.open(shot)
+    (clip,) = session.selection()
+    session.place_take(clip, make_take(shot))
+    assert sounds_of(bench) == []
+
+
 def test_what_was_painted_in_fusion_stays_when_the_matte_is_attached_again(
     bench: ResolveBench, shot: Any, make_take: MakeTake, make_matte: Callable[..., MatteFile]
 ) -> None:

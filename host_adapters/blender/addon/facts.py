@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Blender does not say of a QuickTime or MP4 file: how many frames it has, its start timecode; and paths for it.
+"""What Blender does not say of a QuickTime or MP4 file: frames, start timecode, reel; and paths for Blender.
 
 Only the sample tables are read; anything that is not as expected gives None, never an error.
 """
@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
+
+from host_adapters.values import dataclass
 
 _CONTAINERS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 _MOST_INDEX = 64 * 1024 * 1024  #: bytes of a `moov` that is worth reading
 _DROP_FRAME = 1
+_TIMECODE_ENTRY = 34  #: bytes of a timecode's sample description before its boxes
 
 
 @dataclass(frozen=True)
@@ -23,17 +25,20 @@ class MovieFacts:
 
     frames: int | None = None
     timecode: str | None = None
+    reel: str | None = None
 
 
 def movie_facts(path: str) -> MovieFacts:
-    """Read a file's own account of its frames and its start timecode."""
+    """Read a file's own account of its frames, its start timecode and its reel."""
     try:
         with open(path, "rb") as file:
             moov = _index(file)
             tracks = [dict(_leaves(body)) for name, body in _boxes(moov) if name == b"trak"]
             kinds = {track[b"hdlr"][8:12]: track for track in reversed(tracks) if b"hdlr" in track}
             frames = _sample_count(kinds[b"vide"]) if b"vide" in kinds else None
-            return MovieFacts(frames, _timecode(kinds[b"tmcd"], file) if b"tmcd" in kinds else None)
+            if b"tmcd" not in kinds:
+                return MovieFacts(frames)
+            return MovieFacts(frames, _timecode(kinds[b"tmcd"], file), _reel(kinds[b"tmcd"]))
     except (OSError, struct.error, IndexError, KeyError, ValueError, ZeroDivisionError):
         return MovieFacts()
 
@@ -106,3 +111,10 @@ def _timecode(track: dict[bytes, bytes], file: BinaryIO) -> str:
     file.seek(struct.unpack_from(layout, track[table], 8)[0])
     (number,) = struct.unpack(">I", file.read(4))
     return label(number, base, bool(flags & _DROP_FRAME))
+
+
+def _reel(track: dict[bytes, bytes]) -> str | None:
+    """The name in a timecode track's sample description; QuickTime writes a text's length and language before it."""
+    entry = track[b"stsd"][8:]
+    name = dict(_boxes(entry[_TIMECODE_ENTRY : struct.unpack_from(">I", entry)[0]])).get(b"name", b"")
+    return name[4 : 4 + int.from_bytes(name[:2], "big")].decode("utf-8", "replace").strip("\0 ") or None

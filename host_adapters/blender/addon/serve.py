@@ -14,7 +14,7 @@ from typing import Any
 
 import bpy
 
-from host_adapters.base import ClipRef, HostProblem, HostSession
+from host_adapters.base import ClipRef, HostProblem, HostSession, RecordRange
 from host_adapters.blender.addon import session as host
 from host_adapters.blender.addon import strips as st
 from host_adapters.blender.wire import from_plain, to_plain
@@ -69,10 +69,33 @@ class Server:
         scene = bpy.context.scene
         strip = st.add_pictures(scene, os.path.basename(path), [path], channel, frame, adapted=adapted)
         strip.frame_final_start, strip.frame_final_end = trim
+        sound = st.add_sound(scene, strip.name, path, channel + 1, round(strip.frame_start))
+        if sound is not None:
+            sound.frame_final_start, sound.frame_final_end = trim
         strip.select = True
         bpy.ops.wm.save_mainfile()
         bpy.ops.ed.undo_push(message="clip")
         return str(strip.name)
+
+    def do_mix_down(self, frames: RecordRange, path: str) -> None:
+        """Render the sound of the timeline."""
+        scene = bpy.context.scene
+        scene.frame_start, scene.frame_end = frames.start.index, frames.stop.index - 1
+        bpy.ops.sound.mixdown(filepath=path, container="WAV", codec="PCM", format="S16", mixrate=48_000)
+
+    def do_trim_sound(self, trim: list[int]) -> None:
+        """Let the only sound strip reach from one frame to another."""
+        (sound,) = (strip for strip in st.strips_of(bpy.context.scene) if strip.type == "SOUND")
+        sound.frame_final_start, sound.frame_final_end = trim
+
+    def do_mute_sound(self, muted: bool) -> None:
+        """Mute the only sound strip, or let it be heard."""
+        (sound,) = (strip for strip in st.strips_of(bpy.context.scene) if strip.type == "SOUND")
+        sound.mute = muted
+
+    def do_muted(self) -> dict[str, bool]:
+        """Which sound strips are muted."""
+        return {s.name: bool(s.mute) for s in st.strips_of(bpy.context.scene) if s.type == "SOUND"}
 
     def do_speed(self, name: str, factor: float) -> None:
         """Retime a clip with a speed effect."""
@@ -83,6 +106,20 @@ class Server:
         end["input1" if "input1" in known else "seq1"] = clip
         effect = strips.new_effect("Speed", "SPEED", clip.channel + 1, frame_start=clip.frame_final_start, **end)
         effect.speed_control, effect.speed_factor = "MULTIPLY", factor
+
+    def do_retime(self, how: str) -> None:
+        """Retime the only movie with retiming keys ("keys": one more; "slow": at half speed), or reverse it."""
+        scene = bpy.context.scene
+        (movie,) = (strip for strip in st.strips_of(scene) if strip.type == "MOVIE")
+        if how == "reversed":
+            movie.use_reverse_frames = True
+            return
+        with st.sequencer(scene):
+            scene.sequence_editor.active_strip = movie
+            if how == "keys":
+                bpy.ops.sequencer.retiming_key_add(timeline_frame=movie.frame_final_start + 4)
+            else:
+                bpy.ops.sequencer.retiming_segment_speed_set(speed=50.0)
 
     def do_paint(self, path: str, box: list[int], white: bool) -> None:
         """Paint a box on a picture, as a brush in the image editor would, and save it."""

@@ -2,8 +2,9 @@
 """The contract of hosts on Blender's sequencer.
 
 A take is a strip above its clip, with the clip's place and look; takes that are not shown are muted, the clip itself
-never is. A matte is a muted strip that the take's mask modifier reads. Everything we know of a strip is in its own
-custom properties, so it is saved, undone and copied with it.
+never is. With the take goes a strip of its sound; while a take is shown, the clip's own sound is muted. A matte is a
+muted strip that the take's mask modifier reads. Everything we know of a strip is in its own custom properties, so it is
+saved, undone and copied with it.
 
 Convention: a record frame is Blender's own frame number.
 """
@@ -53,6 +54,7 @@ class BlenderSession(HostSession):
     """
 
     name = "blender"
+    plays_sound = True
 
     def __init__(self, scene_name: str | None = None, pushes_undo: bool = False) -> None:
         self._scene_name = scene_name or bpy.context.scene.name
@@ -118,6 +120,7 @@ class BlenderSession(HostSession):
         ):  # fmt: skip
             strip[key] = value
         name = str(strip.name)
+        self._lay_sound(strip, original, take)
         self._show(clip.id, name)
         self._done("JULNet: place a take")
         return next(ref for ref in self.takes(clip) if ref.id == name)
@@ -280,10 +283,14 @@ class BlenderSession(HostSession):
             )
         refuse_missing(clip.path, "the clip's medium")
 
+    def _strip_of(self, clip_id: str) -> Any:
+        clips = (strip for strip in st.strips_of(self.scene) if st.is_clip(strip))
+        return next((strip for strip in clips if st.clip_id(strip, self.scene) == clip_id), None)
+
     def _clip(self, clip: ClipRef) -> Any:
-        for strip in st.strips_of(self.scene):
-            if st.is_clip(strip) and st.clip_id(strip, self.scene) == clip.id:
-                return strip
+        strip = self._strip_of(clip.id)
+        if strip is not None:
+            return strip
         raise HostGone(f"the clip {clip.name} is not in the timeline any more; the take is kept on disk")
 
     def _takes(self, clip_id: str) -> list[Any]:
@@ -295,9 +302,42 @@ class BlenderSession(HostSession):
                 return strip
         raise HostGone(f"the take {name} is not in the timeline any more; place it again")
 
+    def _lay_sound(self, strip: Any, original: Any, take: FinishedTake) -> None:
+        """The new line on a channel of its own, as loud as the clip's own sound."""
+        scene = self.scene
+        record = RecordRange.of(strip.frame_final_start, strip.frame_final_end)
+        if take.sound is None or not os.path.exists(outside_path(take.sound)):
+            return
+        channel = st.free_channel(scene, strip.channel, record)
+        laid = st.add_sound(scene, f"{strip.name} sound", take.sound, channel, round(strip.frame_start))
+        if laid is None:
+            return
+        st.trim(laid, record)
+        laid.color_tag = strip.color_tag
+        for key in (st.CLIP, st.NAME, st.ORDER):
+            laid[key] = strip[key]
+        laid[st.ROLE] = "sound"
+        for own in st.own_sounds(scene, original)[:1]:
+            laid.volume, laid.pan = own.volume, own.pan
+
     def _show(self, clip_id: str, name: str | None) -> None:
+        scene, shown = self.scene, None
         for strip in self._takes(clip_id):
             strip.mute = strip.name != name
+            shown = shown if strip.mute else int(strip[st.ORDER])
+        heard = False
+        for strip in st.julnet_strips(scene, "sound"):
+            if strip[st.CLIP] == clip_id:
+                strip.mute = int(strip[st.ORDER]) != shown
+                heard = heard or not strip.mute
+        for strip in list(st.strips_of(scene)):
+            if strip.get(st.HUSHED) == clip_id:
+                strip.mute = False
+                del strip[st.HUSHED]
+        original = self._strip_of(clip_id) if heard else None
+        for strip in st.own_sounds(scene, original) if original is not None else ():
+            if not strip.mute:
+                strip.mute, strip[st.HUSHED] = True, clip_id
 
     def _done(self, message: str) -> None:
         if self._pushes_undo:

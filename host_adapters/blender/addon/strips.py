@@ -26,6 +26,7 @@ from host_adapters.base import (
 from host_adapters.blender.addon.facts import MovieFacts, movie_facts, outside_path
 
 ROLE, CLIP, FOLDER, NAME, ORDER = "julnet_role", "julnet_clip", "julnet_folder", "julnet_name", "julnet_order"
+HUSHED = "julnet_hushed"  #: on a person's sound strip that we muted: the clip whose take is heard instead
 FIRST = "julnet_first"  #: plate frame of a take's first picture
 LAST_CHANNEL = 128
 _LOOK = (
@@ -89,6 +90,7 @@ def clip_of(strip: Any, scene: Any) -> ClipRef:
         record_rate=rate,
         media=SourceRange.of(0, max(media, stop)),
         start_timecode=facts.timecode,
+        reel=facts.reel,
         first_number=first_number,
         speed=_speed(strip, scene, media, own, rate),
         track=strip.channel - 1,
@@ -137,6 +139,31 @@ def add_pictures(
     if strip.channel != channel:
         strip.channel = channel
     return strip
+
+
+def add_sound(scene: Any, name: str, file: str, channel: int, frame: int) -> Any:
+    """A strip that plays a file's sound from a frame of the timeline on; None where the file has none."""
+    strip = editable_strips(scene).new_sound(name, outside_path(file), channel, frame)
+    if strip.frame_duration <= 1:  # what Blender makes of a movie without sound
+        strips_of(scene).remove(strip)
+        return None
+    strip.name = name
+    return strip
+
+
+def own_sounds(scene: Any, clip: Any) -> list[Any]:
+    """A clip's own sound: strips of the same medium, in sync with it, that do not reach beyond it."""
+    path = files_of(clip)[0]
+    return [
+        strip
+        for strip in strips_of(scene)
+        if strip.type == "SOUND"
+        and not strip.get(ROLE)
+        and _absolute(strip.sound.filepath) == path
+        and abs(strip.frame_start - clip.frame_start) < 1
+        and strip.frame_final_start >= clip.frame_final_start
+        and strip.frame_final_end <= clip.frame_final_end
+    ]
 
 
 def adapted_start(start: int, first: int, clip: ClipRef) -> int:
@@ -311,7 +338,7 @@ def _add_adapted(scene: Any, path: str, channel: int, frame: int) -> Any:
     """A movie that keeps its own rate: only the operator makes one, and it wants a sequencer on the screen."""
     before = {strip.name for strip in strips_of(scene)}
     selected = [strip.name for strip in strips_of(scene) if strip.select]
-    with _sequencer(scene):
+    with sequencer(scene):
         bpy.ops.sequencer.movie_strip_add(
             filepath=path, frame_start=frame, channel=channel, sound=False, use_framerate=False,
             adjust_playback_rate=True, fit_method="ORIGINAL", set_view_transform=False,
@@ -323,7 +350,7 @@ def _add_adapted(scene: Any, path: str, channel: int, frame: int) -> Any:
     return added
 
 
-class _sequencer:  # noqa: N801 - a context manager
+class sequencer:  # noqa: N801 - a context manager
     """Somewhere that sequencer operators run: an open sequencer, else the largest area for a moment."""
 
     def __init__(self, scene: Any) -> None:
@@ -386,5 +413,5 @@ def picture_files(path: str) -> list[str]:
 
 
 def julnet_strips(scene: Any, role: str) -> Iterator[Any]:
-    """The strips that we laid, of one role: "take" or "matte"."""
+    """The strips that we laid, of one role: "take", "sound" or "matte"."""
     return (strip for strip in strips_of(scene) if strip.get(ROLE) == role)

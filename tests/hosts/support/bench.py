@@ -16,10 +16,14 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from host_adapters.base import HostSession, MatteRef, sequence_files
+from host_adapters.base import HostSession, MatteRef, RecordRange, sequence_files
 
 Pictures = NDArray[np.uint8]  #: (T, H, W, 3) RGB
 Box = tuple[int, int, int, int]  #: x0, y0, x1, y1, half-open, origin top left
+
+
+PLATE_HZ, DUB_HZ = 440, 1500  #: what a shot and its takes sound like
+SAMPLE_RATE_HZ = 48_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class Shot:
     record_rate: Fraction = Fraction(25)
     speed: Fraction = Fraction(1)
     timecode: str = "01:00:00:00"
+    reel: str = "A001C002"
+    sound: bool = False  #: whether plate and takes have sound: PLATE_HZ, and DUB_HZ
     size: tuple[int, int] = (64, 48)  #: width, height
 
 
@@ -62,6 +68,10 @@ class Bench(abc.ABC):
     def close_project(self) -> None:
         """Close the project without saving, as a person may while a take renders."""
 
+    def hear(self, session: HostSession, frames: RecordRange, path: Path) -> None:
+        """Let the host render what these frames sound like, into a file; of hosts that play sound."""
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Let go of everything."""
         return
@@ -75,3 +85,21 @@ def pictures_of(path: str) -> Pictures:
         with av.open(file) as container:
             found += [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return np.stack(found)
+
+
+def tone(hz: float, duration_s: float) -> NDArray[np.float32]:
+    """A sine at half scale: (n, 1)."""
+    time_s = np.arange(round(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    return (0.5 * np.sin(2 * np.pi * hz * time_s)).astype(np.float32)[:, None]
+
+
+def heard_hz(path: Path, duration_s: float) -> set[int]:
+    """Which of the two tones a file sounds of, in the middle of this stretch: {PLATE_HZ}, {DUB_HZ}, both or none."""
+    with av.open(str(path)) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+        frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
+    samples = np.concatenate([frame.to_ndarray()[0] for frame in frames])
+    samples = samples[: round(duration_s * SAMPLE_RATE_HZ)]
+    inner = samples[len(samples) // 4 : -len(samples) // 4]
+    power = np.abs(np.fft.rfft(inner * np.hanning(len(inner)))) / len(inner)
+    return {hz for hz in (PLATE_HZ, DUB_HZ) if power[round(hz * len(inner) / SAMPLE_RATE_HZ)] > 0.01}

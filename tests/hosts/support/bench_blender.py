@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench import Bench, Box, Shot
 
-from host_adapters.base import HostSession, MatteRef, sequence_files
+from host_adapters.base import HostSession, MatteRef, RecordRange, sequence_files
 from host_adapters.blender.headless import DEFAULT, PYTHON_VARIABLE, HeadlessBlender, HeadlessSession, find_blender
 
 
@@ -54,6 +54,9 @@ class BlenderBench(Bench):
 
     def paint(self, matte: MatteRef, frame: int, box: Box, white: bool) -> None:
         blender().ask("paint", sequence_files(matte.path)[frame], list(box), white)
+
+    def hear(self, session: HostSession, frames: RecordRange, path: Path) -> None:
+        blender().ask("mix_down", frames, str(path))
 
     def close_project(self) -> None:
         blender().ask("close")

@@ -9,8 +9,8 @@ import numpy as np
 from bench import Bench, Box, Shot
 from PIL import Image
 
-from host_adapters.base import HostSession, MatteRef
-from host_adapters.mlt.session import MltSession, melt_program
+from host_adapters.base import HostSession, MatteRef, RecordRange
+from host_adapters.mlt.session import MltSession, melt_program, run_melt
 
 
 def missing() -> str:
@@ -42,6 +42,15 @@ class MltBench(Bench):
         x0, y0, x1, y1 = box
         levels[y0:y1, x0:x1, 1] = 255 if white else 0
         Image.fromarray(levels, "LA").save(file)
+
+    def hear(self, session: HostSession, frames: RecordRange, path: Path) -> None:
+        """With the picture, and up to three times: `melt` hangs or leaves an empty file now and then."""
+        session.save()
+        movie = path.with_suffix(".mkv")
+        cut = [str(self.path), f"in={frames.start.index}", f"out={frames.stop.index - 1}"]
+        how = ["-consumer", f"avformat:{movie}", "vcodec=ffv1", "acodec=pcm_s16le", "real_time=-1"]
+        assert any(run_melt([*cut, *how], str(movie)) and movie.stat().st_size for _ in range(3))
+        movie.replace(path)
 
     def close_project(self) -> None:
         self.path.unlink()

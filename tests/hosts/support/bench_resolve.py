@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import soundfile
 from bench import Bench, Box, Shot
-from fake_resolve import App, Data, Item, Line, TimelineItem, Track, media_of, record_length, write_picture
+from fake_resolve import (
+    SOUND_HZ,
+    App,
+    Data,
+    Item,
+    Line,
+    Timeline,
+    TimelineItem,
+    Track,
+    media_of,
+    record_length,
+    write_picture,
+)
 
-from host_adapters.base import HostSession, MatteRef
+from host_adapters.base import HostSession, MatteRef, RecordRange
 from host_adapters.resolve.session import ResolveSession
 
 START = 86400  #: first frame of every new timeline: 01:00:00:00 at 24
@@ -34,6 +47,10 @@ class ResolveBench(Bench):
         length = int(record_length(shot.stop - shot.start, media, line) / shot.speed)
         item = Item(media.id, shot.start, START + shot.record_in, length, shot.plate.name, speed=shot.speed)
         line.tracks[0].items.append(item)
+        if shot.sound:
+            heard = Item(media.id, shot.start, START + shot.record_in, length, shot.plate.name, links=[item.id])
+            item.links.append(heard.id)
+            line.sounds.append(Track("Audio 1", [heard]))
         data = Data("Film", {media.id: media}, timelines=[line])
         data.root.media.append(media.id)
         self.app.open, self.app.playhead, self.app.folder = data, item.id, data.root.id
@@ -54,6 +71,12 @@ class ResolveBench(Bench):
         for number in range(item.GetDuration()):
             path, picture = fusion.saved("MatteOut", number)
             write_picture(Path(path), picture)
+
+    def hear(self, session: HostSession, frames: RecordRange, path: Path) -> None:
+        assert self.app.open is not None
+        line = self.app.open.timelines[0]
+        samples = Timeline(self.app, line.id)._sound(START + frames.start.index, len(frames))
+        soundfile.write(path, samples, SOUND_HZ)
 
     def close_project(self) -> None:
         self.app.close()

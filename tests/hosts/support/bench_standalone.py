@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import soundfile
 from bench import Bench, Box, Shot
 
-from host_adapters.base import HostSession, MatteRef, sequence_files
+from gui.mixer import RATE_HZ, SoundBank, mixed, parts_of_timeline
+from host_adapters.base import HostSession, MatteRef, RecordRange, sequence_files
 from host_adapters.standalone import storage
 from host_adapters.standalone.media import on_timeline_rate, picture_item
 from host_adapters.standalone.project import Project, default_tracks
@@ -43,9 +45,10 @@ class StandaloneBench(Bench):
         source = FrameRange(start=start, stop=start + shot.stop - shot.start)
         if media.frame_count < source.stop:
             media = replace(media, frame_count=source.stop)
-        video, *others = default_tracks()
-        clip = Clip(id="c1", media=media, source=source, record_in=shot.record_in)
-        timeline = Timeline(rate=shot.record_rate, tracks=(replace(video, clips=(clip,)), *others))
+        clip = Clip(id="c1", media=media, source=source, record_in=shot.record_in, link="shot" if shot.sound else None)
+        laid = {"v1": (clip,), "a1": (replace(clip, id="c1-sound"),) if shot.sound else ()}
+        tracks = [replace(track, clips=laid.get(track.id, ())) for track in default_tracks()]
+        timeline = Timeline(rate=shot.record_rate, tracks=tuple(tracks))
         self.document.project = Project(name="Film", timeline=timeline)
         storage.save(self.document.project, self.document.folder)
         return StandaloneSession(self.document, lambda: ("c1",))
@@ -61,6 +64,15 @@ class StandaloneBench(Bench):
         assert picture is not None
         picture[y0:y1, x0:x1] = 255 if white else 0
         cv2.imwrite(file, picture)
+
+    def hear(self, session: HostSession, frames: RecordRange, path: Path) -> None:
+        assert self.document.project is not None
+        timeline, bank = self.document.project.timeline, SoundBank()
+        parts = parts_of_timeline(timeline, self.document.folder)
+        bank.prepare(parts)
+        bank.wait()
+        first, stop = (round(frame.index / timeline.rate * RATE_HZ) for frame in (frames.start, frames.stop))
+        soundfile.write(path, mixed(parts, bank, first, stop - first), RATE_HZ)
 
     def close_project(self) -> None:
         self.document.project = None

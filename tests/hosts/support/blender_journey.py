@@ -88,6 +88,10 @@ class Journey:
         session = self.here()
         return list(session.takes(session.selection()[0]))
 
+    def heard(self) -> list[str]:
+        """Names of the sound strips that are not muted."""
+        return sorted(strip.name for strip in self.strips() if strip.type == "SOUND" and not strip.mute)
+
     def render(self, name: str) -> str:
         session = self.here()
         clip = session.selection()[0]
@@ -103,6 +107,10 @@ class Journey:
         self.report["take"] = job.status.folder
         self.report["marks"] = [marker.name for marker in bpy.context.scene.timeline_markers]
         self.report["dub"] = self.render("dub")
+        self.report["heard"] = [self.heard()]
+        assert bpy.ops.julnet.show_take(take="") == {"FINISHED"}
+        self.report["heard"].append(self.heard())
+        assert bpy.ops.julnet.show_take(take=self.takes()[-1].id) == {"FINISHED"}
         assert bpy.ops.julnet.paint_matte() == {"FINISHED"}
         session = self.here()
         matte = session.matte(self.takes()[-1])
@@ -121,6 +129,7 @@ class Journey:
         bpy.ops.wm.open_mainfile(filepath=self.path)
         self.report["takes_after_reopening"] = [[take.name, take.active] for take in self.takes()]
         self.report["reopened"] = self.render("reopened")
+        self.report["heard"].append(self.heard())
 
     def paint(self, pattern: str) -> None:
         """White over the left half of every picture: hold the plate there."""

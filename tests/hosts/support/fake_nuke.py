@@ -169,6 +169,9 @@ class Node:
             return {
                 "input/frame_rate": float(stream.average_rate or 0),
                 "input/timecode": stream.metadata.get("timecode"),
+                "quicktime/reel": next(
+                    (s.metadata["reel_name"] for s in container.streams if "reel_name" in s.metadata), None
+                ),
             }
 
     def __enter__(self) -> Node:

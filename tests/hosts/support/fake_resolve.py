@@ -73,6 +73,7 @@ class Item:
     comps: dict[str, str] = field(default_factory=dict)
     comp: str = ""  #: name of the loaded one
     strokes: list[Any] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)  #: ids of the items that belong to it
 
 
 @dataclass
@@ -88,7 +89,11 @@ class Line:
     rate: str
     start: int
     tracks: list[Track]
+    sounds: list[Track] = field(default_factory=list)
     id: str = field(default_factory=lambda: new_id("timeline"))
+
+    def of(self, kind: str) -> list[Track]:
+        return {"video": self.tracks, "audio": self.sounds}[kind]
 
 
 @dataclass
@@ -351,9 +356,12 @@ class MediaPool(Remote):
         line, made = self._data.timelines[0], []
         for info in clipInfo:
             media = self._data.media[info["mediaPoolItem"]._id]
-            if not isinstance(info["trackIndex"], int) or not 1 <= info["trackIndex"] <= len(line.tracks):
+            tracks = line.of({1: "video", 2: "audio"}[info["mediaType"]])
+            if not isinstance(info["trackIndex"], int) or not 1 <= info["trackIndex"] <= len(tracks):
                 return []
-            track = line.tracks[info["trackIndex"] - 1]
+            track = tracks[info["trackIndex"] - 1]
+            if info["mediaType"] == 2 and media.props.get("Audio Ch", "0") == "0":
+                return []
             length = record_length(info["endFrame"] - info["startFrame"], media, line)
             item = Item(media.id, info["startFrame"], info["recordFrame"], length, media.name)
             free = all(o.record + o.length <= item.record or item.record + length <= o.record for o in track.items)
@@ -442,8 +450,9 @@ class Timeline(Owned):
     def _line(self) -> Line:
         return next(line for line in self._data.timelines if line.id == self._id)
 
-    def _track(self, index: int) -> Track | None:
-        return self._line.tracks[index - 1] if 1 <= index <= len(self._line.tracks) else None
+    def _track(self, index: int, kind: str = "video") -> Track | None:
+        tracks = self._line.of(kind)
+        return tracks[index - 1] if 1 <= index <= len(tracks) else None
 
     def GetStartFrame(self) -> int:
         return self._line.start
@@ -459,40 +468,56 @@ class Timeline(Owned):
         if self._app.page != "edit" or self._app.deletes == 1:
             return True
         gone = {item._id for item in timelineItems}
-        for track in self._line.tracks:
+        for track in (*self._line.tracks, *self._line.sounds):
             track.items = [item for item in track.items if item.id not in gone]
         return True
 
     def GetTrackCount(self, trackType: str) -> int:
-        return len(self._line.tracks) if trackType == "video" else 0
+        return len(self._line.of(trackType))
 
     def GetTrackName(self, trackType: str, trackIndex: int) -> Any:
-        track = self._track(trackIndex)
+        track = self._track(trackIndex, trackType)
         return track.name if track else None
 
     def SetTrackName(self, trackType: str, trackIndex: int, name: str) -> bool:
-        track = self._track(trackIndex)
+        track = self._track(trackIndex, trackType)
         if track is None:
             return False
         track.name = name
         return True
 
     def AddTrack(self, trackType: str, newTrackOptions: Any = None) -> bool:
-        self._line.tracks.append(Track(f"Video {len(self._line.tracks) + 1}"))
-        return trackType == "video"
+        if trackType == "audio" and newTrackOptions not in ("mono", "stereo", "5.1"):
+            return False  # it must be told how many channels
+        tracks = self._line.of(trackType)
+        tracks.append(Track(f"{trackType.capitalize()} {len(tracks) + 1}"))
+        return True
 
     def DeleteTrack(self, trackType: str, trackIndex: int) -> bool:
-        if self._track(trackIndex) is None:
+        if self._track(trackIndex, trackType) is None:
             return False
-        del self._line.tracks[trackIndex - 1]
+        del self._line.of(trackType)[trackIndex - 1]
         return True
 
     def GetItemListInTrack(self, trackType: str, index: int) -> Any:
-        track = self._track(index) if trackType == "video" else None
+        track = self._track(index, trackType)
         return None if track is None else [TimelineItem(self._app, item.id) for item in track.items]
 
     def GetCurrentVideoItem(self) -> Any:
         return TimelineItem(self._app, self._app.playhead) if self._app.playhead else None
+
+    def _sound(self, first: int, count: int) -> NDArray[np.float32]:
+        """(n, 1) samples of what is heard on these frames."""
+        per_frame = SOUND_HZ / Fraction(self._line.rate)
+        heard = np.zeros((int(count * per_frame), 1), np.float32)
+        for item in (item for track in self._line.sounds for item in track.items if item.enabled):
+            start, stop = max(item.record, first), min(item.record + item.length, first + count)
+            samples = media_sound(self._data.media[str(item.media)])
+            begin = int((item.start + start - item.record) * per_frame)
+            part = samples[begin : begin + int(max(stop - start, 0) * per_frame)]
+            place = int((start - first) * per_frame)
+            heard[place : place + len(part)] += part
+        return heard
 
     def _picture(self, record: int) -> NDArray[np.uint8]:
         for track in reversed(self._line.tracks):
@@ -506,7 +531,8 @@ class TimelineItem(Owned):
     def _found(self) -> Item | None:
         if self._app.open is None:
             return None
-        items = (item for line in self._data.timelines for track in line.tracks for item in track.items)
+        tracks = (t for line in self._data.timelines for t in (*line.tracks, *line.sounds))
+        items = (item for track in tracks for item in track.items)
         return next((item for item in items if item.id == self._id), None)
 
     @property
@@ -517,7 +543,8 @@ class TimelineItem(Owned):
 
     @property
     def _line(self) -> Line:
-        return next(line for line in self._data.timelines for t in line.tracks if self._item in t.items)
+        lines = self._data.timelines
+        return next(line for line in lines for t in (*line.tracks, *line.sounds) if self._item in t.items)
 
     def GetUniqueId(self) -> Any:
         return self._id if self._found() else None
@@ -549,8 +576,11 @@ class TimelineItem(Owned):
         return MediaPoolItem(self._app, media) if media else None
 
     def GetTrackTypeAndIndex(self) -> Any:
-        tracks = self._line.tracks
-        return ["video", next(i for i, track in enumerate(tracks, 1) if self._item in track.items)]
+        kind = "video" if any(self._item in track.items for track in self._line.tracks) else "audio"
+        return [kind, next(i for i, track in enumerate(self._line.of(kind), 1) if self._item in track.items)]
+
+    def GetLinkedItems(self) -> list[Any]:
+        return [TimelineItem(self._app, other) for other in self._item.links]
 
     def SetClipEnabled(self, Bool: bool) -> bool:
         self._item.enabled = bool(Bool)
@@ -694,6 +724,17 @@ def record_length(frames: int, media: Media, line: Line) -> int:
     return int(frames * Fraction(line.rate) / rate_of(media))
 
 
+SOUND_HZ = 48_000
+
+
+def media_sound(media: Media) -> NDArray[np.float32]:
+    """(n, 1) samples of a movie."""
+    with av.open(media.props["File Path"]) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=SOUND_HZ)
+        blocks = [block for frame in container.decode(audio=0) for block in resampler.resample(frame)]
+    return np.concatenate([block.to_ndarray()[0] for block in blocks])[:, None]
+
+
 _films: dict[tuple[str, float], list[NDArray[np.uint8]]] = {}
 
 
@@ -751,9 +792,11 @@ def media_of(item: Any) -> Media | None:
         rate = stream.average_rate
         timecode = stream.metadata.get("timecode") or container.metadata.get("timecode") or "00:00:00:00"
         frames = sum(1 for _ in container.decode(video=0))
+        channels = str(sum(s.channels for s in container.streams.audio))
+        reel = next((s.metadata["reel_name"] for s in container.streams if "reel_name" in s.metadata), "")
     fps = "23.976" if rate == Fraction(24000, 1001) else str(rate)
     props = {"File Path": item, "Frames": str(frames), "FPS": fps, "Start TC": timecode, "Type": "Video"}
-    return Media({**props, "Reel Name": ""}, Path(item).name)
+    return Media({**props, "Reel Name": reel, "Audio Ch": channels}, Path(item).name)
 
 
 def _line_of(document: dict[str, Any], name: str, data: Data) -> Line:
