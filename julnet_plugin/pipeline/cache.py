@@ -203,7 +203,7 @@ def _copied(source: Path, target: Path) -> str:
 
 
 def _touch(path: Path) -> None:
-    """Write down that a file was used now: to the nanosecond, where the file system's own clock ticks in milliseconds."""
+    """Note that a file was used now, to the nanosecond: a file system's own clock ticks in milliseconds."""
     now = time.time_ns()
     os.utime(path, ns=(now, now))
 
