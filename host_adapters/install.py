@@ -92,7 +92,7 @@ class Installer:
                 raise InstallError(
                     f"{part.path} is there already and JULNet did not write it: move it away and try again"
                 )
-        if dry_run:
+        if dry_run or not parts:
             return paths
         record = self._record()
         if ours:

@@ -22,8 +22,9 @@ def julnet_hosts() -> Sequence[HostEntry]:
     from host_adapters.mlt.setup import HOST as MLT
     from host_adapters.nuke.setup import HOST as NUKE
     from host_adapters.resolve.setup import HOST as RESOLVE
+    from host_adapters.standalone.setup import HOST as EDITOR
 
-    return [RESOLVE, NUKE, BLENDER, MLT]
+    return [RESOLVE, NUKE, BLENDER, MLT, EDITOR]
 
 
 @hookimpl

@@ -13,10 +13,11 @@ import pytest
 from host_adapters.client_config import ConfigProblem, read_config, worker_environment
 from host_adapters.install import InstallableHost, InstallError, Machine
 from host_adapters.plugin import julnet_hosts
+from host_adapters.standalone.setup import HOST as EDITOR
 from julnet_plugin.cli import main
 
 SYSTEMS = ("linux", "darwin", "win32")
-HOSTS = [host for host in julnet_hosts() if isinstance(host, InstallableHost)]
+HOSTS = [host for host in julnet_hosts() if isinstance(host, InstallableHost) and host is not EDITOR]
 each_host = pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
 
 
@@ -75,6 +76,25 @@ def test_installing_twice_is_installing_once(host: InstallableHost, machine: Mac
     assert tree(machine.home) == once
     on(host, machine).uninstall(dry_run=False)
     assert tree(machine.home) == {}
+
+
+def test_the_editor_gets_an_entry_in_a_linux_desktop_s_menu_and_loses_it_without_a_trace(machine: Machine) -> None:
+    program = machine.home / "100% env" / "julnet-editor"
+    program.parent.mkdir()
+    program.touch()
+    before = tree(machine.home)
+    editor = on(EDITOR, replace(machine, python=str(program.with_name("python"))))
+    written = editor.install(dry_run=False)
+    if machine.system == "linux":
+        assert [path.name for path in written] == ["julnet-editor.desktop", "julnet-editor.svg"]
+        entry = written[0].read_text("utf-8")
+        assert f'\nExec="{str(program).replace("%", "%%")}" %F\n' in entry
+        assert f"\nIcon={written[1].stem}\n" in entry
+    else:
+        assert not written
+        assert tree(machine.home) == before
+    editor.uninstall(dry_run=False)
+    assert tree(machine.home) == before
 
 
 @pytest.mark.parametrize("mine", [b"", b"import nuke\n", b"import nuke", b"# \xc3\xa4\r\nx = 1\r\n"])
@@ -175,7 +195,7 @@ def my_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_verb_installs_lists_examines_and_uninstalls(my_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert hosts(capsys, "list")[1].count("client not installed") == len(HOSTS)
+    assert hosts(capsys, "list")[1].count("client not installed") == len([*HOSTS, EDITOR])
     code, said = hosts(capsys, "install", "nuke", "resolve")
     assert code == 0
     assert all(str(path) in said for path in my_home.rglob("*.py"))
