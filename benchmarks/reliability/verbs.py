@@ -17,7 +17,7 @@ from benchmarks.reliability import media
 
 Action = Callable[[], object]
 
-_TIMES = ("seconds", "minutes", "date", "took", "took_s", "frames_per_second", "made")  #: fields that differ from run to run
+_TIMES = ("seconds", "minutes", "date", "took", "took_s", "frames_per_second", "made")  #: differ from run to run
 _REFUSED = 1
 
 
