@@ -20,13 +20,13 @@ import pytest
 pytest.importorskip("PySide6", reason="the editor's extra is not installed")
 
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QWheelEvent
+from PySide6.QtGui import QDropEvent, QImage, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 
 from benchmarks.editor_leaks import Held, leaks_in
 from gui import bin as media_bin
-from gui import preferences, timeline
+from gui import preferences, theme, timeline
 from gui.palette import CommandPalette, ShortcutEditor, score
 from gui.projects import unsaved_folder
 from gui.timeline.panel import TimelinePanel
@@ -104,6 +104,24 @@ def test_a_drag_moves_a_clip_snaps_and_is_one_undo_step(window: Window, panel: T
     assert clips(panel, "v2") == [(24, 0, 12)]
 
 
+def test_pictures_on_a_clip_end_where_its_title_does(qtbot: QtBot, window: Window, panel: TimelinePanel) -> None:
+    window.record.seek(0)  # the playhead is elsewhere
+    for zoom in (9.1, 9.37, 9.73):
+        panel.view.set_zoom(zoom, 0)
+        panel.view.viewport().repaint()
+        qtbot.waitUntil(lambda: panel.thumbnails.idle, timeout=20_000)
+        seen = panel.view.viewport().grab().toImage()
+        top, height = panel.view.rows()["v1"]
+        assert seen.pixelColor(at(panel, 34)).lightness() > 80
+        ends = {last_painted(seen, round(top + part * height)) for part in (0.15, 0.5, 0.8)}
+        assert len(ends) == 1
+
+
+def last_painted(seen: QImage, y: int) -> int:
+    """The column where what is painted on a track ends."""
+    return next(x for x in reversed(range(seen.width())) if seen.pixelColor(x, y).name() != theme.WINDOW.name())
+
+
 def test_edges_trim_and_with_ctrl_everything_behind_follows(panel: TimelinePanel) -> None:
     panel.view.snapping = False
     drag(panel, at(panel, 11.8), at(panel, 8.8))
@@ -150,6 +168,8 @@ def test_keys_cut_copy_delete_and_close_up(window: Window, panel: TimelinePanel)
     window.record.seek(5)
     QTest.keyClick(window, Qt.Key.Key_Delete, shift)
     assert clips(panel)[0][0] == 0
+    window.undo()
+    assert window.messages.all[-1].sentence == "Undone: Close gap"
     while window.project.history.undo():
         pass
     assert window.project.value.media == ()
