@@ -68,6 +68,7 @@ class RedubDock(RedubPanel):
         self.edited.connect(self._preview)
         self.edited.connect(self._slip)
         self.listen.toggled.connect(self._listen)
+        window.player.changed.connect(self._preview)
         self.frame_preview.said.connect(window.say)
         self.frame_preview.shown.connect(self._preview_shown)
         self.recording_wanted.connect(self._record)
@@ -189,7 +190,8 @@ class RedubDock(RedubPanel):
 
     def _preview(self) -> None:
         session, request = self._window.session, self.request()
-        wanted = self.preview.isChecked() and request is not None and Path(request.dub).is_file()
+        still = not self._window.player.playing
+        wanted = still and self.preview.isChecked() and request is not None and Path(request.dub).is_file()
         self.frame_preview.want(request if wanted else None, session.frame)
 
     def _preview_shown(self, frame: int, references: list[int]) -> None:
