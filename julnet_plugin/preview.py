@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 BLOCK = 64  #: frames that faces are followed through together; blocks begin at whole multiples of half of it
 ROUGH = 4  #: frames that a rough picture looks at
+THUMBNAIL = 88  #: pixels of a reference's thumbnail, each way
 _LIPS = (13, 14, 61, 291)  #: of the face mesh: middle of both lips, corners of the mouth
 _KEPT = 3  #: of each kind of thing
 
@@ -54,15 +55,15 @@ class Preview:
 
     Shape:
         picture: (H, W, 3) uint8, display-referred.
+        thumbnails: (references, THUMBNAIL, THUMBNAIL, 3) uint8, display-referred: the faces that it was borrowed from.
     """
 
     frame: int
     picture: NDArray[np.uint8]
     redubbed: bool  #: False: this frame would pass through
     references: tuple[int, ...]  #: plate frames that the mouth was borrowed from, as chosen in the stretch
-    rough: bool = (
-        False  #: made from a few frames near by: the take's can differ in its references and in how it is held
-    )
+    thumbnails: NDArray[np.uint8]
+    rough: bool = False  #: from a few frames near by: the take's references and how the face is held can differ
 
 
 class _Scene:
@@ -272,13 +273,18 @@ class Previews:
 
         job, shots, frame = scene.job, scene.shots, decoded.index
         position = frame - job.frames.start
-        chosen = tuple(scene.references.frames_at(position))
         if chunk is None:
-            shown = job.transform.to_preview(decoded.rgb)
-            return Preview(frame=frame, picture=shown, redubbed=False, references=chosen)
-        one = Plan(**{name: getattr(shots.plan, name)[[position]] for name in Plan.__dataclass_fields__})
-        picture = self._composited(job, plate, one, chunk, decoded)
-        return Preview(frame=frame, picture=picture, redubbed=True, references=chosen)
+            picture = job.transform.to_preview(decoded.rgb)
+        else:
+            one = Plan(**{name: getattr(shots.plan, name)[[position]] for name in Plan.__dataclass_fields__})
+            picture = self._composited(job, plate, one, chunk, decoded)
+        return Preview(
+            frame=frame,
+            picture=picture,
+            redubbed=chunk is not None,
+            references=tuple(scene.references.frames_at(position)),
+            thumbnails=scene.references.thumbnails_at(position, THUMBNAIL),
+        )
 
     def _drawn(self, plate: PlateReader, scene: _Scene, painted: tuple[PlateFrame, CropChunk | None]) -> Preview:
         return self._draw(plate, scene, *painted)

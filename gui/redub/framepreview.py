@@ -28,11 +28,11 @@ class FramePreview(QObject):
     is ready. While parameters move the last picture of the frame stays, and the newest wish is the next to be drawn.
 
     Signals:
-        shown(int, list): the frame that is shown, and the frames that its mouth was borrowed from.
+        shown(list, QImage): the frames that the final picture's mouth was borrowed from, and their thumbnails.
         said(str): one sentence: why there is none.
     """
 
-    shown = Signal(int, object)
+    shown = Signal(object, QImage)
     said = Signal(str)
     _heard = Signal(object, object)
 
@@ -88,12 +88,13 @@ class FramePreview(QObject):
             lambda event: self._heard.emit(asked, event),
             request=request_to_json(asked[0][0]),
             frame=asked[0][1],
-            picture=str(self._path()),
+            picture=str(self._path("frame")),
+            thumbnails=str(self._path("references")),
             rough=asked[1],
         )
 
-    def _path(self) -> Path:
-        return Path(self._folder.name) / "frame.png"
+    def _path(self, name: str) -> Path:
+        return Path(self._folder.name) / f"{name}.png"
 
     def _on_event(self, asked: tuple[Wish, bool], event: dict[str, Any]) -> None:
         if event["event"] == "progress" or asked is not self._asked:
@@ -101,9 +102,10 @@ class FramePreview(QObject):
         self._asked = None
         wish, rough = asked
         if event["event"] == "result":
-            self._made, self._image = (wish, bool(event.get("rough"))), QImage(str(self._path()))
+            self._made, self._image = (wish, bool(event.get("rough"))), QImage(str(self._path("frame")))
             self._passes = not event["redubbed"]
-            self.shown.emit(wish[1], event["references"])
+            if not self._made[1]:
+                self.shown.emit(event["references"], QImage(str(self._path("references"))))
         elif event.get("type") != "RedubCancelled":
             self._made, self._image = (wish, rough), QImage()  # what failed roughly may do with more to look at
             if not rough:

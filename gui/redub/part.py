@@ -20,7 +20,7 @@ from gui.redub.models import list_models
 from gui.redub.panel import RedubPanel, takes_folder
 from gui.redub.queue import RenderQueue
 from gui.redub.queueview import QueueView
-from gui.redub.references import Pixels, ReferenceStrip, references_of_take, swapped
+from gui.redub.references import Pixels, ReferenceStrip, pictures_of, references_of_take, swapped
 from gui.redub.takes import TakeList
 from gui.session import Compare, Session
 from host_adapters.standalone import edits, scene
@@ -29,6 +29,8 @@ from host_adapters.standalone.timeline import Clip, TakeRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from PySide6.QtGui import QImage
 
     from gui.redub.queue import Render
     from gui.window import Window
@@ -194,9 +196,9 @@ class RedubDock(RedubPanel):
         wanted = still and self.preview.isChecked() and request is not None and Path(request.dub).is_file()
         self.frame_preview.want(request if wanted else None, session.frame)
 
-    def _preview_shown(self, frame: int, references: list[int]) -> None:
+    def _preview_shown(self, references: list[int], thumbnails: QImage) -> None:
         if self._window.session.take is None:
-            self.strip.show_frames(references, {})
+            self.strip.show_frames(references, pictures_of(references, thumbnails))
 
     def _pick_face(self) -> None:
         """Only on a frame that is re-dubbed: elsewhere the request would be refused."""

@@ -97,6 +97,16 @@ class References:
         """Plate frames that are the references of one frame."""
         return [int(frame) for frame in self.frames[self.groups == self.of_frame[position]]]
 
+    def thumbnails_at(self, position: int, side: int) -> NDArray[np.uint8]:
+        """Lower faces of the references of one frame, for people to look at. (N, side, side, 3) display RGB."""
+        crops = self.images[self.groups == self.of_frame[position]]
+        square = min(crops.shape[1:3])
+        faces = [(crop[-square:, :square] / 257.0).astype(np.uint8) for crop in crops]
+        import cv2
+
+        small = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in faces]
+        return np.stack(small).astype(np.uint8) if small else np.zeros((0, side, side, 3), np.uint8)
+
     def shares(self, position: int) -> list[tuple[int, float]]:
         """Groups that draw a frame, and how much of it each does; they add up to 1.
 

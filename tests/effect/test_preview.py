@@ -11,7 +11,7 @@ import pytest
 from julnet_plugin import RedubRequest
 from julnet_plugin.errors import InputError, MediaError
 from julnet_plugin.manager import make_manager
-from julnet_plugin.preview import BLOCK, ROUGH, Previews, _inside, block_around, write_picture
+from julnet_plugin.preview import BLOCK, ROUGH, THUMBNAIL, Previews, _inside, block_around, write_picture
 from julnet_plugin.types import FrameRange
 
 np = pytest.importorskip("numpy")
@@ -92,6 +92,7 @@ def test_a_rough_preview_looks_at_a_few_frames_and_gives_way_to_the_final_one(
     assert (rough.rough, rough.redubbed, rough.frame) == (True, True, 7)
     assert set(looked_at) == {ROUGH}
     assert set(rough.references) <= set(range(5, 9))
+    assert rough.thumbnails.shape == (len(rough.references), THUMBNAIL, THUMBNAIL, 3)
     final = previews.frame(asked, 7, progress)
     assert not final.rough
     assert rough.picture.shape == final.picture.shape

@@ -278,7 +278,8 @@ class DrawingClient:
         picture = QImage(128, 96, QImage.Format.Format_RGB888)
         picture.fill(QColor(colour))
         assert picture.save(self.asked[-1]["picture"])
-        self.tell({"event": "result", "redubbed": True, "references": [4], "rough": rough})
+        assert picture.scaled(16, 8).save(self.asked[-1]["thumbnails"])
+        self.tell({"event": "result", "redubbed": True, "references": [4, 9], "rough": rough})
 
 
 @pytest.fixture
@@ -296,9 +297,11 @@ def colour_of(image: QImage | None) -> str:
 
 
 def test_a_preview_is_rough_at_once_and_final_when_it_is_ready(
-    qtbot: QtBot, drawing: tuple[FramePreview, DrawingClient, RedubRequest]
+    qtbot: QtBot, window: Window, drawing: tuple[FramePreview, DrawingClient, RedubRequest]
 ) -> None:
     preview, client, request = drawing
+    window.set_session(replace(window.session, take=None))  # a take shows its own references
+    strip = form(window).strip
     preview.want(request, 6)
     assert [(one["frame"], one["rough"]) for one in client.asked] == [(6, True)]  # not after a pause
     assert (preview.state, preview.image) == ("Drawing a preview…", None)
@@ -306,9 +309,12 @@ def test_a_preview_is_rough_at_once_and_final_when_it_is_ready(
     qtbot.waitUntil(lambda: len(client.asked) == 2, timeout=5000)
     assert (preview.state, colour_of(preview.image)) == ("Rough preview…", "#ff0000")
     assert client.asked[1]["rough"] is False
+    assert strip.frames == ()  # those of four frames are not the take's
     client.draw("blue", rough=False)
     qtbot.waitUntil(lambda: preview.state == "Preview of this frame", timeout=5000)
     assert colour_of(preview.image) == "#0000ff"
+    assert strip.frames == (4, 9)
+    assert [colour_of(button.icon().pixmap(8, 8).toImage()) for button in strip.buttons] == ["#0000ff"] * 2
     preview.want(request, 7)
     client.draw("lime", rough=False)  # its surroundings are known: the first answer is the last
     qtbot.waitUntil(lambda: preview.state == "Preview of this frame", timeout=5000)
