@@ -139,7 +139,9 @@ class RedubDock(RedubPanel):
         attached = render.request is not None and self._attach(render.request)
         if not window.on_timeline:
             window.open_session(render.take)
-        elif not attached and render.request is not None:
+        elif attached:
+            window.say(f"{render.take.name} is on its clip: Space plays it, A shows the original, N goes to the worst")
+        elif render.request is not None:
             window.say(f"Done: {render.take.name}; no clip of the timeline shows these frames any more")
 
     def _attach(self, request: RedubRequest) -> bool:

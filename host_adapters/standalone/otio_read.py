@@ -278,7 +278,15 @@ def _length(track: Json, reading: _Reading) -> int:
         return _frames(track["source_range"]["duration"], reading.rate)
     quiet = _Reading(rate=reading.rate)
     children = [child for child in track.get("children") or [] if _kind(child) != "Transition"]
-    return sum(_child(child, 0, "Video", quiet)[0] for child in children)
+    return sum(_child(child, 0, "Video", quiet)[0] for child in children) + _fades(track, reading.rate)
+
+
+def _fades(track: Json, rate: Fraction) -> int:
+    """Frames that fades at its ends add to the length of a track."""
+    children = track.get("children") or [{}]
+    ends = ((children[0], "in_offset"), (children[-1], "out_offset"))
+    offsets = [child.get(side) for child, side in ends if _kind(child) == "Transition"]
+    return sum(_frames(offset, rate) for offset in offsets if offset is not None)
 
 
 def _within(clip: Clip, first: int, stop: int) -> Clip | None:

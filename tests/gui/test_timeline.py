@@ -10,11 +10,12 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("PySide6", reason="the editor's extra is not installed")
@@ -217,6 +218,38 @@ def test_files_can_be_dropped_on_a_track(qtbot: QtBot, window: Window, panel: Ti
     qtbot.waitUntil(lambda: clips(panel, "v2") == [(36, 0, 12)], timeout=20_000)
     names = [item.media.path for item in window.project.value.media]
     assert len(names) == 2
+
+
+def test_a_shot_and_its_line_let_go_together_begin_together_in_one_step_and_the_shot_is_seen(
+    qtbot: QtBot, window: Window, make_movie: Callable[..., Path], make_sound: Callable[..., Path]
+) -> None:
+    sound = np.zeros((12 * 1920, 1), np.float32)
+    shot, line = make_movie("shot.mov", frames=12, sounds=[("pcm_s16le", 48_000, sound)]), make_sound("line.wav")
+    window.import_media([shot, line], ("v1", 0, False))
+    panel = timeline.of(window)
+    qtbot.waitUntil(lambda: bool(clips(panel, "a2")), timeout=20_000)
+    assert [clips(panel, track) for track in ("v1", "a1", "a2")] == [[(0, 0, 12)], [(0, 0, 12)], [(0, 0, 25)]]
+    qtbot.waitUntil(lambda: window.session.plate is not None, timeout=20_000)
+    assert (window.on_timeline, window.position) == (True, 0)
+    window.undo()
+    assert panel.timeline.record_out == 0
+
+
+def test_the_first_page_leaves_one_press_of_re_dub_to_do(
+    qtbot: QtBot, window: Window, plate: Path, make_sound: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = make_sound("line.wav")
+    monkeypatch.setattr("gui.widgets.welcome._make", lambda: (plate, line))
+    assert window.welcome.isVisible()
+    QTest.mouseClick(window.welcome.demo, LEFT)
+    redub: Any = window.panels["redub"]
+    qtbot.waitUntil(lambda: redub.start_button.isEnabled(), timeout=20_000)
+    assert not window.welcome.isVisible()
+    panel = timeline.of(window)
+    assert (clips(panel), clips(panel, "a1")) == ([(0, 0, 12)], [(0, 0, 25)])
+    assert "press Re-dub" in window.statusBar().currentMessage()
+    request = redub.request()
+    assert (request.plate, request.dub) == (plate, line)
 
 
 def test_locked_tracks_refuse_in_one_sentence(window: Window, panel: TimelinePanel) -> None:

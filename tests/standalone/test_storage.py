@@ -420,7 +420,7 @@ def of_other_makers(chance: random.Random) -> Any:
                 made.append(shot())
         if chance.random() < 0.3 and isinstance(made[0], otio.schema.Clip):
             half = time.RationalTime(1, 24)
-            made.insert(1, otio.schema.Transition("", "SMPTE_Dissolve", half, half))
+            made.insert(chance.choice([0, 1]), otio.schema.Transition("", "SMPTE_Dissolve", half, half))
         if chance.random() < 0.2:
             made.source_range = window(max(round(made.duration().value), 1))
         return made
