@@ -428,6 +428,8 @@ class Projects(QObject):
             self._window.media_missing.emit(found)
             if names:
                 self._window.say(f"{len(names)} files are missing, {names[0]} first; File, Relink media… finds them")
+            else:
+                self._window.say("No file of the project is missing any more")
             self._window.update_actions()
 
     def choose_relink(self) -> None:

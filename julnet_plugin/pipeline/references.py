@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import SettingsError, TakeError
 from julnet_plugin.face.crop import fit_poses
-from julnet_plugin.model.lips import SHAPE_POINTS, closed_shape, inner_gap
 from julnet_plugin.pipeline.cropdata import PLAN, Plan, read_arrays, write_arrays
 from julnet_plugin.pipeline.plates import frames_at
 
@@ -179,6 +178,11 @@ def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
 
 def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: Chosen) -> References:
     """Read the chosen frames, cut their crops and measure their lips."""
+    from julnet_plugin.model.lips import (
+        SHAPE_POINTS,
+        inner_gap,
+    )  # late: torch, which who only looks at references does without
+
     size = job.engine.info.crop_size
     crops: dict[int, NDArray[np.uint16]] = {}
     for frame in frames_at(plate, (frame for _, frames in chosen.groups for frame in frames)):
@@ -210,6 +214,8 @@ def reference_lips(tracks: Mapping[int, FaceTrack], shot: int, frames: Sequence[
         shot: whose closed mouth.
         frames: plate frames that show the face.
     """
+    from julnet_plugin.model.lips import closed_shape
+
     track = tracks[shot]
     seen = np.flatnonzero(track.found)
     some = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _CLOSED_FROM)).astype(int))]
@@ -223,6 +229,8 @@ def reference_lips(tracks: Mapping[int, FaceTrack], shot: int, frames: Sequence[
 
 
 def _lips(landmarks: NDArray[np.floating[Any]]) -> Float32:
+    from julnet_plugin.model.lips import SHAPE_POINTS
+
     return fit_poses(landmarks).to_face(landmarks[:, list(SHAPE_POINTS)])
 
 
