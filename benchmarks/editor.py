@@ -1,4 +1,4 @@
-"""The editor's numbers, offscreen: scrubbing, the timeline's paint loop, cold start, seeking, sound and picture.
+"""The editor's numbers, offscreen: scrubbing, painting, the timeline's paint loop, cold start, seeking, sound.
 
     python benchmarks/editor.py [--quick] [--size 1920x1080] [--json FILE]
 
@@ -84,13 +84,48 @@ def make_take(folder: Path, plate: Path, frames: int) -> Path:
     encode(folder / "matte.mov", frames, matte)
     rows = [{"frame": i, "redubbed": True, "sigma_mean": 0.02, "sigma_p95": 0.05} for i in range(frames)]
     manifest = {
-        "schema": "julnet.take", "version": "1.0", "job": {"colour_space": None},
-        "inputs": {"plate": {"path": str(plate)}}, "model": {},
+        "schema": "julnet.take", "version": "1.0", "job": {"colour_space": None, "settings": {}, "seed": 0},
+        "inputs": {"plate": {"path": str(plate)}}, "model": {"id": "rt", "calibration": []},
         "plate": {"width": WIDTH, "height": HEIGHT, "frame_range": [0, frames]},
         "files": {"h264": "dub.mov", "matte": "matte.mov"}, "warnings": [], "review": [], "frames": rows,
     }  # fmt: skip
     (folder / "take.json").write_text(json.dumps(manifest))
+    keep_data(folder, frames)
     return folder
+
+
+def keep_data(folder: Path, frames: int) -> None:
+    """What the network would have said of a mouth where `matte` draws it, so that the take can be painted on."""
+    from julnet_plugin.face.crop import REGION
+    from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name
+
+    (folder / DATA).mkdir()
+    scale = 1.3 * WIDTH / 1920
+    corner = [960 * WIDTH / 1920 - 160 * scale, 700 * HEIGHT / 1080 - 260 * scale]
+    angle = np.linspace(0, 2 * np.pi, len(REGION), endpoint=False)
+    outline = np.stack([160 + 110 * np.cos(angle), 280 + 90 * np.sin(angle)], axis=1)
+    Plan(
+        plate_from_crop=np.array([[[scale, 0.0, corner[0]], [0.0, scale, corner[1]]]] * frames),
+        region=np.repeat(outline[None], frames, axis=0).astype(np.float32),
+        weight=np.ones(frames, np.float32),
+        shot=np.zeros(frames, np.int32),
+        mouth_px=np.full(frames, 256 * scale),
+        angles=np.zeros((frames, 3)),
+        found=np.ones(frames, bool),
+        sharpness=np.ones(frames, np.float32),
+        covered=np.zeros(frames, np.float32),
+    ).save(folder / DATA / PLAN)
+    box = (176, 386, 28, 292)
+    size = (box[1] - box[0], box[3] - box[2])
+    sigma = np.tile(np.linspace(0, 24 / 255, size[1], dtype=np.float16), (frames, size[0], 1))
+    CropChunk(
+        frames=np.arange(frames),
+        crop_size=np.array((416, 320)),
+        box=np.array(box),
+        image=np.full((frames, *size, 3), 128, np.uint8),
+        sigma=sigma,
+        error=sigma,
+    ).save(folder / DATA / chunk_name(0))
 
 
 def until(done: Callable[[], bool], limit_s: float = 60) -> None:
@@ -218,7 +253,13 @@ def sync(window: Any, seconds: float) -> dict[str, float]:
     # a frame lasts from 0 to 1: at -0.5 it is seen in the middle of its sound
     late = [-(value + 0.5) for value in apart]
     share = sum(abs(value) <= 1 for value in late) / max(len(late), 1)
-    return {"sound_led": float(sounding), "late_median_frames": statistics.median(late), "within_a_frame_share": share}
+    return {
+        "sound_led": float(sounding),
+        "shown_while_playing": float(len(late)),
+        "late_median_frames": statistics.median(late),
+        "late_worst_frames": max(late, key=abs),
+        "within_a_frame_share": share,
+    }
 
 
 def many_clips(clips: int) -> Any:
@@ -322,6 +363,7 @@ def main() -> None:
             os.environ[variable] = name
         from PySide6.QtWidgets import QApplication
 
+        from benchmarks.editor_matte import dab_ms
         from gui import playback, theme
         from gui.window import Window
         from host_adapters.standalone.project import Project
@@ -338,6 +380,8 @@ def main() -> None:
         window.open(take)
         until(lambda: window.session.take is not None and window.shown_frame is not None)
         numbers |= scrub(window, frames, moves)
+        dabs = dab_ms(window, moves)
+        numbers |= {"dab_median_ms": dabs.median_ms, "dab_p95_ms": dabs.p95_ms}
         wrong = seeks(window, count // 2)
         window.import_media([plate])
         until(lambda: bool(window.project.value.media))
@@ -358,4 +402,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # where the other benchmarks are found
     main()

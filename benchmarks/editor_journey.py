@@ -40,7 +40,6 @@ class Journey:
 
     def __init__(self, folder: Path, docs: Path | None) -> None:
         from PySide6.QtCore import QSettings
-        from PySide6.QtTest import QTest
         from PySide6.QtWidgets import QApplication
 
         from gui import playback, theme
@@ -55,10 +54,14 @@ class Journey:
         self.window = Window(WorkerClient())
         self.window.resize(1560, 960)
         self.window.show()
-        self.window.activateWindow()  # without a window manager nobody else does
-        QTest.qWaitForWindowActive(self.window, 10_000)
         self.painted = False
         self.steps: list[str] = []
+        self.take_keys()
+
+    def take_keys(self) -> None:
+        """Give the window the keys, at the start and after a dialog: without a window manager nobody else does."""
+        self.window.activateWindow()
+        until(self.window.isActiveWindow, 10)
 
     def shot(self, name: str) -> None:
         """A picture of the window."""
@@ -76,12 +79,12 @@ class Journey:
         print(f"{len(self.steps):02d} {name}: {self.window.statusBar().currentMessage()}", flush=True)
 
     def key(self, text: str) -> None:
-        """Press a key as the user does: in the window that has the focus."""
+        """Press a key as the user does: it goes through the window to the widget that has the focus."""
         from PySide6.QtGui import QKeySequence
         from PySide6.QtTest import QTest
 
         combined = QKeySequence(text)[0]
-        QTest.keyClick(self.window, combined.key(), combined.keyboardModifiers())
+        QTest.keyClick(self.window.windowHandle(), combined.key(), combined.keyboardModifiers())
 
     def click(self, widget: Any) -> None:
         """Click into the middle of a widget."""
@@ -273,6 +276,7 @@ class Journey:
         self.answer_dialog(str(self.folder / "scene.julnet"))
         self.key("Ctrl+S")
         until(lambda: window.project.folder == self.folder / "scene.julnet")
+        self.take_keys()
         until(lambda: window.shown_frame == window.session and window.session.take is not None)
         self.shot("saved")
         window.record.seek(10)
@@ -280,6 +284,7 @@ class Journey:
         self.key("Ctrl+Shift+K")
         until(lambda: window.projects.autosaved)
         document = window.project.value
+        assert len(document.timeline.markers) == 1
         facts = {
             "clips": self.clips,
             "markers": len(document.timeline.markers),

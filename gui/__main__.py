@@ -9,6 +9,8 @@ import sys
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from julnet_plugin.memory import share_arenas
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
 
@@ -43,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not has_cursors(os.environ, sys.platform):
         sys.stderr.write(NO_LIBRARY.format(name=_CURSORS) + "\n")
         return 2
+    share_arenas()
     from gui import theme
     from gui.window import Window
     from host_adapters.worker_client import WorkerClient

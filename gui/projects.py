@@ -24,7 +24,7 @@ from julnet_plugin.memory import give_back_memory
 from julnet_plugin.types import AudioInfo, MediaInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gui.window import Window
 
@@ -335,8 +335,16 @@ class Projects(QObject):
         if names:
             self.import_media([Path(name) for name in names])
 
-    def import_media(self, paths: list[Path], place: Place | None = None) -> None:
-        """Probe files in the background; what can be read goes into the bin, in one step; the rest is said."""
+    def import_media(
+        self, paths: list[Path], place: Place | None = None, then: Callable[[], None] = lambda: None
+    ) -> None:
+        """Probe files in the background; what can be read goes into the bin, in one step; the rest is said.
+
+        Args:
+            paths: of movies, image sequences, recordings and takes.
+            place: where on the timeline they are laid as well.
+            then: called when that is done.
+        """
         takes = [path for path in paths if is_take(path)]
         for path in takes:
             self._window.open_session(path)
@@ -347,11 +355,13 @@ class Projects(QObject):
         self._queue.add(
             ("media", tuple(paths), place),
             lambda: probe_all(paths),
-            lambda found: self._imported(found, place),
+            lambda found: self._imported(found, place, then),
             anew=True,
         )
 
-    def _imported(self, found: tuple[list[tuple[Path, Info]], list[str]], place: Place | None) -> None:
+    def _imported(
+        self, found: tuple[list[tuple[Path, Info]], list[str]], place: Place | None, then: Callable[[], None]
+    ) -> None:
         good, bad = found
         before = len(self._document.value.media)
         self.add_media([info for _, info in good], [path for path, _ in good])
@@ -364,6 +374,8 @@ class Projects(QObject):
         count = len(self._document.value.media) - before
         said = [f"Imported {count} media"] if count else (["Everything was in the bin already"] if good else [])
         self._window.say("; ".join([*said, *bad[:1], *([f"and {len(bad) - 1} more"] if len(bad) > 1 else [])]))
+        if good:
+            then()
 
     def add_media(self, infos: Sequence[Info], paths: list[Path] | None = None) -> None:
         """Put media that were probed into the bin."""
@@ -416,6 +428,8 @@ class Projects(QObject):
             self._window.media_missing.emit(found)
             if names:
                 self._window.say(f"{len(names)} files are missing, {names[0]} first; File, Relink media… finds them")
+            else:
+                self._window.say("No file of the project is missing any more")
             self._window.update_actions()
 
     def choose_relink(self) -> None:

@@ -546,11 +546,15 @@ class Window(QMainWindow):
 
     def undo(self) -> None:
         """Take the last step back."""
-        self.project.history.undo()
+        name = self.project.history.undo_name
+        if self.project.history.undo():
+            self.say(f"Undone: {name}")
 
     def redo(self) -> None:
         """Do it again."""
-        self.project.history.redo()
+        name = self.project.history.redo_name
+        if self.project.history.redo():
+            self.say(f"Done again: {name}")
 
     # Keys that are nobody's action
 

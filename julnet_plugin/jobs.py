@@ -99,13 +99,21 @@ def faces(job: JobView, manager: Manager) -> dict[str, Any]:
 
 
 def preview(job: JobView, manager: Manager) -> dict[str, Any]:
-    """`{"verb": "preview", "request": {…}, "frame": N, "picture": PNG}`: one frame as the take would show it."""
+    """`{"verb": "preview", "request": {…}, "frame": N, "picture": PNG, "rough": true}`: one frame as the take shows it.
+
+    The result says in `rough` whether the picture is one that was made from a few frames only; ask again without it.
+    With `"thumbnails": PNG` the references are written there too, side by side.
+    """
+    import numpy as np
+
     from julnet_plugin.preview import previews_of, write_picture
 
     request, frame = request_from_json(_object(job, "request")), _whole(job, "frame")
-    made = previews_of(manager).frame(request, frame, job.progress)
+    made = previews_of(manager).frame(request, frame, job.progress, rough=job.values.get("rough") is True)
     write_picture(_path(job, "picture"), made.picture)
-    return {"frame": frame, "redubbed": made.redubbed, "references": list(made.references)}
+    if "thumbnails" in job.values and made.references:
+        write_picture(_path(job, "thumbnails"), np.concatenate(made.thumbnails, axis=1))
+    return {"frame": frame, "redubbed": made.redubbed, "references": list(made.references), "rough": made.rough}
 
 
 def take_values(take: Take) -> dict[str, Any]:

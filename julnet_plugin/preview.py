@@ -1,7 +1,8 @@
 """One frame of a re-dub, long before the take: what an editor looks at while parameters move.
 
 Faces are followed through a stretch around the frame, once; the model, the dub's features and the plan are kept for the
-next question, so that another offset, another frame near by or other references cost one pass of the network.
+next question, so that another offset, another frame near by or other references cost one pass of the network. Whoever
+cannot wait for a stretch that is not known yet asks for a rough picture first: it looks at a few frames only.
 """
 
 from __future__ import annotations
@@ -31,15 +32,17 @@ if TYPE_CHECKING:
 
     from julnet_plugin.face.tracks import Tracking
     from julnet_plugin.manager import Manager
-    from julnet_plugin.media.reader import PlateFrame, PlateReader
+    from julnet_plugin.media.reader import HeldPlate, PlateFrame, PlateReader
     from julnet_plugin.pipeline.cropdata import CropChunk, Plan
     from julnet_plugin.pipeline.dub import Dub
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.pipeline.plan import ShotPlan
     from julnet_plugin.pipeline.references import References
-    from julnet_plugin.types import ProgressFn, RedubRequest
+    from julnet_plugin.types import MediaInfo, ProgressFn, RedubRequest
 
 BLOCK = 64  #: frames that faces are followed through together; blocks begin at whole multiples of half of it
+ROUGH = 4  #: frames that a rough picture looks at
+THUMBNAIL = 88  #: pixels of a reference's thumbnail, each way
 _LIPS = (13, 14, 61, 291)  #: of the face mesh: middle of both lips, corners of the mouth
 _KEPT = 3  #: of each kind of thing
 
@@ -52,12 +55,15 @@ class Preview:
 
     Shape:
         picture: (H, W, 3) uint8, display-referred.
+        thumbnails: (references, THUMBNAIL, THUMBNAIL, 3) uint8, display-referred: the faces that it was borrowed from.
     """
 
     frame: int
     picture: NDArray[np.uint8]
     redubbed: bool  #: False: this frame would pass through
     references: tuple[int, ...]  #: plate frames that the mouth was borrowed from, as chosen in the stretch
+    thumbnails: NDArray[np.uint8]
+    rough: bool = False  #: from a few frames near by: the take's references and how the face is held can differ
 
 
 class _Scene:
@@ -104,6 +110,7 @@ class Previews:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="julnet-preview-")))
     _kept: dict[str, OrderedDict[Hashable, Any]] = field(default_factory=dict)
     _latest: tuple[Hashable, _Scene] | None = None
+    _held: HeldPlate | None = None
     _reading: tuple[Path | None, int, Generator[PlateFrame, None, None] | None] = (None, -1, None)
 
     def close(self) -> None:
@@ -111,27 +118,33 @@ class Previews:
         self._kept.clear()
         if self._latest is not None:
             self._latest[1].close()
-        self._latest, self._reading = None, (None, -1, None)
+        self._latest, self._held, self._reading = None, None, (None, -1, None)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def frame(self, request: RedubRequest, frame: int, progress: ProgressFn) -> Preview:
+    def frame(self, request: RedubRequest, frame: int, progress: ProgressFn, *, rough: bool = False) -> Preview:
         """One frame of a re-dub.
 
         Args:
             request: as for a take; its `take_dir` is not touched, its range says which frames it would hold.
             frame: of the plate.
             progress: raising from it stops.
+            rough: a picture from a few frames near by will do, where the stretch was not looked at yet.
 
         Raises:
             InputError: the request cannot be rendered.
         """
         from julnet_plugin.media.reader import open_plate
 
-        job = self._job(request, frame)
+        job = self._job(request, frame, BLOCK)
+        near = self._job(request, frame, ROUGH) if rough and not self._tracked(job).is_dir() else job
         with open_plate(job.info) as plate:
-            scene = self._scene(job, plate, progress)
-            decoded: PlateFrame = self._keep("picture", (request.plate, frame), lambda: self._decoded(plate, frame))
-            return self._draw(plate, scene, *scene.paint([decoded])[0])
+            if near.frames == job.frames:
+                scene = self._scene(job, plate, progress)
+                decoded: PlateFrame = self._keep("picture", (request.plate, frame), lambda: self._decoded(plate, frame))
+                return self._draw(plate, scene, *scene.paint([decoded])[0])
+            held = self._held_of(job.info, near.frames)
+            scene = self._scene(near, held, progress)
+            return replace(self._draw(held, scene, *scene.paint([held.frame(frame)])[0]), rough=True)
 
     def frames(self, request: RedubRequest, frames: FrameRange, progress: ProgressFn) -> Iterator[Preview]:
         """Frames one after the other, as fast as the machine can: what plays while nothing is rendered yet.
@@ -151,7 +164,7 @@ class Previews:
 
         at = frames.start
         while at < frames.stop:
-            job = self._job(request, at)
+            job = self._job(request, at, BLOCK)
             part = FrameRange(start=at, stop=min(frames.stop, job.frames.stop))
             with ExitStack() as stack:
                 plate = stack.enter_context(open_plate(job.info))
@@ -163,7 +176,7 @@ class Previews:
                 yield from stack.enter_context(closing(ordered_map(draw, painted, pool, together)))
             at = part.stop
 
-    def _job(self, request: RedubRequest, frame: int) -> Job:
+    def _job(self, request: RedubRequest, frame: int, length: int) -> Job:
         """A job on the stretch around the frame. Only a model that is not in memory is loaded."""
         from julnet_plugin.media.probe import probe
         from julnet_plugin.media.timecode import frame_range
@@ -171,7 +184,7 @@ class Previews:
 
         info = self._keep("info", request.plate, lambda: probe(request.plate))
         wanted = frame_range(info, request.in_point, request.out_point)
-        block = block_around(frame, wanted, info.frame_count)
+        block = block_around(frame, wanted, info.frame_count, length)
         local = replace(
             request,
             take_dir=self.folder / "take",
@@ -182,17 +195,29 @@ class Previews:
             deliver=("png",),
             resume=False,
         )
-        same = replace(local, dub_offset_s=0.0, refs="auto")
+        same = replace(local, dub_offset_s=0.0, refs="auto", in_point=None, out_point=None)
         checked: Job = self._keep("job", _frozen(same), lambda: check_request(local, self.manager))
-        return replace(checked, request=local, refs=parse_refs(local.refs, checked.frames))
+        return replace(checked, request=local, frames=block, refs=parse_refs(local.refs, block))
 
-    def _tracking(self, job: Job, progress: ProgressFn) -> Tracking:
+    def _held_of(self, info: MediaInfo, frames: FrameRange) -> HeldPlate:
+        """The plate with these frames in memory: faces, references and the picture are read from one decoding."""
+        from julnet_plugin.media.reader import HeldPlate
+
+        if self._held is None or (self._held.info.path, self._held.held) != (info.path, frames):
+            self._held = HeldPlate(info, frames)
+        return self._held
+
+    def _tracking(self, job: Job, plate: PlateReader, progress: ProgressFn) -> Tracking:
         from julnet_plugin.pipeline.plan import find_faces
 
-        key = (job.request.plate, job.frames.start, job.frames.stop, repr(job.settings.face))
-        name = f"faces{abs(hash(key)):x}"
-        tracking: Tracking = self._keep("faces", key, lambda: find_faces(job, self.folder / name, progress))
+        folder = self._tracked(job)
+        tracking: Tracking = self._keep("faces", folder, lambda: find_faces(job, folder, progress, plate=plate))
         return tracking
+
+    def _tracked(self, job: Job) -> Path:
+        """Where the faces of a stretch are, or will be."""
+        key = (job.request.plate, job.frames.start, job.frames.stop, repr(job.settings.face))
+        return self.folder / f"faces{abs(hash(key)):x}"
 
     def _dub(self, job: Job) -> Dub:
         from julnet_plugin.pipeline.dub import hear
@@ -206,7 +231,7 @@ class Previews:
         """What every frame of the stretch is drawn from; made anew when anything in the request changes."""
         key = _frozen(job.request)
         if self._latest is None or self._latest[0] != key:  # one at a time: the engine knows one shot's references
-            tracking, dub = self._tracking(job, progress), self._dub(job)
+            tracking, dub = self._tracking(job, plate, progress), self._dub(job)
             shots, references = self._plan(job, plate, tracking, dub.duration_s)
             if self._latest is not None:
                 self._latest[1].close()
@@ -248,13 +273,18 @@ class Previews:
 
         job, shots, frame = scene.job, scene.shots, decoded.index
         position = frame - job.frames.start
-        chosen = tuple(scene.references.frames_at(position))
         if chunk is None:
-            shown = job.transform.to_preview(decoded.rgb)
-            return Preview(frame=frame, picture=shown, redubbed=False, references=chosen)
-        one = Plan(**{name: getattr(shots.plan, name)[[position]] for name in Plan.__dataclass_fields__})
-        picture = self._composited(job, plate, one, chunk, decoded)
-        return Preview(frame=frame, picture=picture, redubbed=True, references=chosen)
+            picture = job.transform.to_preview(decoded.rgb)
+        else:
+            one = Plan(**{name: getattr(shots.plan, name)[[position]] for name in Plan.__dataclass_fields__})
+            picture = self._composited(job, plate, one, chunk, decoded)
+        return Preview(
+            frame=frame,
+            picture=picture,
+            redubbed=chunk is not None,
+            references=tuple(scene.references.frames_at(position)),
+            thumbnails=scene.references.thumbnails_at(position, THUMBNAIL),
+        )
 
     def _drawn(self, plate: PlateReader, scene: _Scene, painted: tuple[PlateFrame, CropChunk | None]) -> Preview:
         return self._draw(plate, scene, *painted)
@@ -369,8 +399,14 @@ def _painted(
         yield from scene.paint(group)
 
 
-def block_around(frame: int, wanted: FrameRange, count: int) -> FrameRange:
+def block_around(frame: int, wanted: FrameRange, count: int, length: int = BLOCK) -> FrameRange:
     """The stretch that a frame is looked at in: near frames share one, so that stepping tracks nothing again.
+
+    Args:
+        frame: of the plate.
+        wanted: what would be re-dubbed.
+        count: frames of the plate.
+        length: of the stretch, where so much is wanted.
 
     Raises:
         InputError: the frame is not among those that would be re-dubbed.
@@ -381,9 +417,9 @@ def block_around(frame: int, wanted: FrameRange, count: int) -> FrameRange:
             "go there, or choose another range"
         )
         raise InputError(message)
-    half = BLOCK // 2
+    half = length // 2
     start = max((frame // half) * half - half // 2, wanted.start)
-    return FrameRange(start=start, stop=min(start + BLOCK, wanted.stop, count))
+    return FrameRange(start=start, stop=min(start + length, wanted.stop, count))
 
 
 def _inside(refs: str, block: FrameRange) -> str:

@@ -255,7 +255,9 @@ def edit(folder: Path) -> None:
     from gui import playback, theme
     from gui.window import Window
     from host_adapters.worker_client import WorkerClient
+    from julnet_plugin.memory import share_arenas
 
+    share_arenas()  # as the editor's own start does
     playback.make_output = lambda: None  # type: ignore[assignment]  # whatever this machine's sound can do
     QMessageBox.exec = lambda *_: QMessageBox.StandardButton.Discard  # type: ignore[assignment,method-assign]
     QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder / "settings"))

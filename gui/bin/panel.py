@@ -195,7 +195,7 @@ class BinPanel(QWidget):
     def _place(self, frame: int) -> None:
         from gui import timeline
 
-        timeline.of(self._window).drop(list(self.selected()), "", frame, inserted=False)
+        timeline.of(self._window).lay(list(self.selected()), "", frame)
 
     def remove_selected(self) -> None:
         """Out of the bin."""

@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin.matte.calibration import calibration_of
-from julnet_plugin.matte.chain import MatteChain
 from julnet_plugin.matte.document import MatteDocument
 from julnet_plugin.matte.drive import driven_coverage
 from julnet_plugin.matte.levels import SigmaHistogram
-from julnet_plugin.pipeline.takedata import TakeData
 from julnet_plugin.take import STROKES, frames_of, load_take, matte_document
 from julnet_plugin.types import FrameRange
 
@@ -88,8 +86,10 @@ class MatteWork:
     """
 
     def __init__(self, folder: Path, operators: Sequence[MatteOperator] | None = None) -> None:
-        from julnet_plugin.config import load_settings
+        from julnet_plugin.config import load_settings  # late: these bring half of JULNet with them
         from julnet_plugin.manager import make_manager
+        from julnet_plugin.matte.chain import MatteChain
+        from julnet_plugin.pipeline.takedata import TakeData
 
         take = load_take(folder)
         self.folder = take.path

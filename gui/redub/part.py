@@ -20,7 +20,7 @@ from gui.redub.models import list_models
 from gui.redub.panel import RedubPanel, takes_folder
 from gui.redub.queue import RenderQueue
 from gui.redub.queueview import QueueView
-from gui.redub.references import Pixels, ReferenceStrip, references_of_take, swapped
+from gui.redub.references import Pixels, ReferenceStrip, pictures_of, references_of_take, swapped
 from gui.redub.takes import TakeList
 from gui.session import Compare, Session
 from host_adapters.standalone import edits, scene
@@ -29,6 +29,8 @@ from host_adapters.standalone.timeline import Clip, TakeRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from PySide6.QtGui import QImage
 
     from gui.redub.queue import Render
     from gui.window import Window
@@ -68,6 +70,7 @@ class RedubDock(RedubPanel):
         self.edited.connect(self._preview)
         self.edited.connect(self._slip)
         self.listen.toggled.connect(self._listen)
+        window.player.changed.connect(self._preview)
         self.frame_preview.said.connect(window.say)
         self.frame_preview.shown.connect(self._preview_shown)
         self.recording_wanted.connect(self._record)
@@ -136,7 +139,9 @@ class RedubDock(RedubPanel):
         attached = render.request is not None and self._attach(render.request)
         if not window.on_timeline:
             window.open_session(render.take)
-        elif not attached and render.request is not None:
+        elif attached:
+            window.say(f"{render.take.name} is on its clip: Space plays it, A shows the original, N goes to the worst")
+        elif render.request is not None:
             window.say(f"Done: {render.take.name}; no clip of the timeline shows these frames any more")
 
     def _attach(self, request: RedubRequest) -> bool:
@@ -189,12 +194,13 @@ class RedubDock(RedubPanel):
 
     def _preview(self) -> None:
         session, request = self._window.session, self.request()
-        wanted = self.preview.isChecked() and request is not None and Path(request.dub).is_file()
+        still = not self._window.player.playing
+        wanted = still and self.preview.isChecked() and request is not None and Path(request.dub).is_file()
         self.frame_preview.want(request if wanted else None, session.frame)
 
-    def _preview_shown(self, frame: int, references: list[int]) -> None:
+    def _preview_shown(self, references: list[int], thumbnails: QImage) -> None:
         if self._window.session.take is None:
-            self.strip.show_frames(references, {})
+            self.strip.show_frames(references, pictures_of(references, thumbnails))
 
     def _pick_face(self) -> None:
         """Only on a frame that is re-dubbed: elsewhere the request would be refused."""

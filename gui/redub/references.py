@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ class ReferenceStrip(QWidget):
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(3)
+        self._row.addStretch()
         self.buttons: list[QToolButton] = []
         self.setAccessibleName("Reference frames")
         self.hide()
@@ -53,9 +54,8 @@ class ReferenceStrip(QWidget):
             button.deleteLater()
         self.frames = tuple(frames)
         self.buttons = [self._button(k, frame, pictures.get(frame)) for k, frame in enumerate(frames)]
-        for button in self.buttons:
-            self._row.addWidget(button)
-        self._row.addStretch()
+        for place, button in enumerate(self.buttons):
+            self._row.insertWidget(place, button)
         self.setVisible(bool(frames))
 
     def _button(self, position: int, frame: int, picture: Pixels | None) -> QToolButton:
@@ -97,18 +97,17 @@ def references_of_take(folder: Path, shot_frame: int) -> tuple[tuple[int, ...], 
     references = References.load(folder / DATA / REFERENCES)
     position = min(max(shot_frame - frames.start, 0), len(frames) - 1)
     numbers = tuple(references.frames_at(position))
-    images = references.images[references.groups == references.of_frame[position]]
-    return numbers, {n: _mouth(image) for n, image in zip(numbers, images, strict=True)}
+    return numbers, dict(zip(numbers, references.thumbnails_at(position, 2 * SIZE), strict=True))
 
 
-def _mouth(image: NDArray[Any]) -> Pixels:
-    """The lower face of a reference crop, small enough for a button."""
-    import cv2
-
-    height, width = image.shape[:2]
-    side = min(width, height)
-    part = (image[height - side :, :side] / 257.0).astype(np.uint8)
-    return np.ascontiguousarray(cv2.resize(part, (2 * SIZE, 2 * SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+def pictures_of(frames: Sequence[int], strip: QImage) -> dict[int, Pixels]:
+    """The thumbnails of references that lie side by side in one picture; none where it is not what it should be."""
+    if strip.isNull() or not frames or strip.width() != len(frames) * strip.height():
+        return {}
+    rgb, side = strip.convertToFormat(QImage.Format.Format_RGB888), strip.height()
+    rows = np.frombuffer(rgb.constBits(), np.uint8).reshape(side, rgb.bytesPerLine())
+    parts = np.split(rows[:, : 3 * strip.width()].reshape(side, strip.width(), 3), len(frames), axis=1)
+    return {frame: part.copy() for frame, part in zip(frames, parts, strict=True)}
 
 
 def _pixmap(picture: Pixels) -> QPixmap:

@@ -37,7 +37,7 @@ class ClipPainter:
         selected = self.clip.id in self._view.selection
         seen = box.intersected(QRectF(self._view.viewport().rect()))
         painter.save()
-        painter.setClipRect(seen.adjusted(0, 0, 1, 1))
+        painter.setClipRect(seen.toAlignedRect())  # thumbnails and the heat strip go on beyond the clip's end
         painter.fillRect(box, colour)
         if self.track.kind == "video":
             self._paint_pictures(painter, box, seen)

@@ -170,16 +170,19 @@ class TimelinePanel(QWidget):
         source = FrameRange(start=session.in_frame or 0, stop=stop)
         self._put(item.id, self._window.record.frame, source, "", inserted)
 
-    def _put(self, item_id: str, at: int, source: FrameRange | None, track_id: str, inserted: bool) -> None:
+    def _put(
+        self, item_id: str, at: int, source: FrameRange | None, track_id: str, inserted: bool, key: object = None
+    ) -> bool:
         before = {clip.id for track in self.timeline.tracks for clip in track.clips}
         name = "Insert" if inserted else "Overwrite"
-        if not self._document.edit(name, lambda p: media.put(p, item_id, at, source, track_id, inserted)):
-            return
+        if not self._document.edit(name, lambda p: media.put(p, item_id, at, source, track_id, inserted), key):
+            return False
         new = [c for t in self.timeline.tracks for c in t.clips if c.id not in before and c.record_in == at]
         self.view.select(frozenset(clip.id for clip in new))
         if not before:
             self.view.zoom_to_fit()
         self._window.record.seek(max((clip.record_out for clip in new), default=at))
+        return True
 
     def drop(self, what: object, track_id: str, frame: int, inserted: bool) -> None:
         """Media of the bin, or files, let go over a track."""
@@ -188,12 +191,32 @@ class TimelinePanel(QWidget):
         known = {item.id for item in self._document.value.media}
         ids = [str(name) for name in what if name in known]
         if ids:
-            for name in ids:
-                self._put(name, frame, None, track_id, inserted)
-                frame = self._window.record.frame
-            self._window.show_record()
+            self.lay(ids, track_id, frame, inserted)
+            self._window.record.seek(frame)  # what was let go is seen
         else:
             self._window.import_media([Path(str(name)) for name in what], (track_id, frame, inserted))
+
+    def lay(self, ids: list[str], track_id: str, frame: int, inserted: bool = False) -> None:
+        """Media of the bin from a frame on, one behind the other, in one step; the playhead goes behind them.
+
+        Pictures and recordings that are laid over the timeline together begin together: the line lies under its shot.
+        """
+        key: object = ("lay", object())
+        ends = dict.fromkeys(("video", "audio"), frame)
+        for name in ids:
+            kind = self._document.value.item(name).kind
+            at = max(ends.values()) if inserted else ends[kind]
+            below = kind == "audio" and not inserted and ends["video"] > frame
+            if self._put(name, at, None, self._free_below(at) if below else track_id, inserted, key):
+                ends[kind] = self._window.record.frame
+        self._document.history.seal()
+        self._window.record.seek(max(ends.values()))
+        self._window.show_record()
+
+    def _free_below(self, at: int) -> str:
+        """The first sound track on which nothing lies from a frame on: a line spares the sound of its shot."""
+        tracks = (track for track in self.timeline.tracks if track.kind == "audio" and not track.locked)
+        return next((t.id for t in tracks if all(clip.record_out <= at for clip in t.clips)), "")
 
     def trim_to_playhead(self, end: Literal["in", "out"]) -> None:
         """Move the in or out point of the clips under the playhead to it, and close up."""

@@ -41,6 +41,7 @@ STAGES = {
     "scoring": "Judging on seconds that it never saw",
 }
 _LOOK_MS = 1500
+_EMPTY = "Movies of the bin that have sound are listed here: import shots in which the person speaks"
 _CONSENT = "Make models only of people who have agreed to it."
 
 
@@ -106,6 +107,7 @@ class TrainingPanel(QWidget):
         self.clips = QListWidget()
         self.clips.setMaximumHeight(120)
         self.clips.setAccessibleName("Clips to learn from")
+        self.empty = named(QLabel(_EMPTY, wordWrap=True), "quiet")
         self.name = QLineEdit(placeholderText="whose mouth it is")
         self.minutes = QDoubleSpinBox(minimum=0.5, maximum=1440, value=30, decimals=1, suffix=" min")
         self.base = QComboBox()
@@ -139,6 +141,7 @@ class TrainingPanel(QWidget):
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked if str(path) in checked else Qt.CheckState.Unchecked)
             self.clips.addItem(item)
+        self.empty.setVisible(not clips)
         self._update()
 
     def set_models(self, models: Sequence[ModelEntry]) -> None:
@@ -254,6 +257,7 @@ class TrainingPanel(QWidget):
         column.setContentsMargins(14, 10, 14, 12)
         column.setSpacing(7)
         column.addWidget(named(QLabel("Clips of the person, speaking"), "heading"))
+        column.addWidget(self.empty)
         column.addWidget(self.clips)
         column.addLayout(form)
         column.addLayout(row(self.start_button, self.stop_button))

@@ -29,6 +29,7 @@ class TrainingDock(TrainingPanel):
         self._window = window
         self.set_models(list_models([models_folder()]))
         self.made.connect(self._made)
+        self.training.failed.connect(window.say)
         self.set_project(window.project.value)
 
     def set_project(self, project: Project) -> None:

@@ -63,11 +63,14 @@ class Welcome(QWidget):
     def _made(self, made: tuple[Path, Path]) -> None:
         plate, dub = made
         self.demo.setEnabled(True)
-        self._window.import_media([plate, dub], ("", 0, False))
+        self._window.projects.import_media([plate, dub], ("", 0, False), self._laid)
         panel = self._window.panels["redub"]
         field = getattr(panel, "dub", None)
         if field is not None:
             field.setText(str(dub))
+
+    def _laid(self) -> None:
+        self._window.docks.raise_panel("redub")
         self._window.say("The demo shot is on the timeline with its new line below; press Re-dub on the right")
 
     def _failed(self, sentence: str) -> None:

@@ -80,7 +80,8 @@ def from_otio(document: Json, name: str) -> tuple[Project, list[str]]:
         ProjectError: it is none, is damaged, or was made by a newer JULNet.
     """
     try:
-        return _read(migrated(_timeline_of(document, name), name), name)
+        timeline, notes = _timeline_of(document, name)
+        return _read(migrated(timeline, name), name, notes)
     except (TypeError, ValueError, KeyError, AttributeError, ZeroDivisionError, OverflowError) as exc:
         message = f"{name} is damaged: {type(exc).__name__} at {exc}; open a backup or an export of it"
         raise ProjectError(message) from exc
@@ -120,33 +121,37 @@ def _from_1(document: Json) -> Json:
 _MIGRATIONS = {1: _from_1}
 
 
-def _timeline_of(document: Json, name: str) -> Json:
+def _timeline_of(document: Json, name: str) -> tuple[Json, list[str]]:
+    """The timeline of a document, and what is said of its others."""
     kind = document["OTIO_SCHEMA"].partition(".")[0]
     if kind == "Timeline":
-        return document
+        return document, []
     if kind == "SerializableCollection":
-        for child in document.get("children") or []:
-            if isinstance(child, dict) and str(child.get("OTIO_SCHEMA", "")).startswith("Timeline."):
-                return child
+        found = [child for child in document.get("children") or [] if _kind(child) == "Timeline"]
+        if found:
+            said = f'{name} holds {len(found)} timelines; the first, "{found[0].get("name", "")}", is opened'
+            return found[0], [said] if len(found) > 1 else []
     if kind in ("Stack", "Track"):
         stack = document if kind == "Stack" else {"OTIO_SCHEMA": "Stack.1", "children": [document]}
-        return {"OTIO_SCHEMA": "Timeline.1", "name": document.get("name", ""), "tracks": stack}
+        return {"OTIO_SCHEMA": "Timeline.1", "name": document.get("name", ""), "tracks": stack}, []
     raise ProjectError(f"{name} holds a {kind} and no timeline; export the timeline itself as .otio")
 
 
-def _read(document: Json, name: str) -> tuple[Project, list[str]]:
+def _read(document: Json, name: str, notes: list[str]) -> tuple[Project, list[str]]:
     ours = _ours(document)
     stack = document.get("tracks") or {"children": []}
     rate = Fraction(ours["rate"]) if "rate" in ours else _rate_of(document)
-    reading = _Reading(rate=rate)
-    tracks = tuple(_track(child, reading) for child in _tracks_of(stack, reading))
-    for marker in stack.get("markers") or []:
-        _add_marker(marker, 0, 0, reading)
+    reading = _Reading(rate=rate, notes=notes)
+    window = stack.get("source_range")
+    tracks = tuple(_track(child, window, reading) for child in _tracks_of(stack, reading))
+    _read_notes(stack, 0, 0 if window is None else _frames(window["start_time"], rate), "the timeline", reading)
+    if not ours:
+        _say_metadata(document, reading)
     start = document.get("global_start_time")
     timeline = Timeline(
         rate=rate,
         tracks=_with_both_kinds(_ordered(tracks), reading) if "schema_version" not in ours else tracks,
-        markers=tuple(sorted(reading.markers, key=lambda marker: marker.frame)),
+        markers=tuple(sorted(_from_zero(reading.markers), key=lambda marker: marker.frame)),
         start_frame=0 if start is None else _frames(start, rate),
         drop_frame=bool(ours.get("drop_frame", False)),
     )
@@ -172,15 +177,22 @@ def _tracks_of(stack: Json, reading: _Reading) -> Iterator[Json]:
         elif kind == "Track":
             reading.say(f'the track "{child.get("name", "")}" is of kind {child.get("kind")} and is left out')
         elif kind == "Stack":
+            if child.get("source_range") is not None:
+                reading.say(f'the stack "{child.get("name", "")}" is cut to a range there, and whole here')
             yield from _tracks_of(child, reading)
         else:
             yield {"OTIO_SCHEMA": "Track.1", "kind": "Video", "name": "", "children": [child]}
 
 
-def _track(document: Json, reading: _Reading) -> Track:
+def _track(document: Json, window: Json | None, reading: _Reading) -> Track:
+    """A track of the timeline, as the timeline's own window cuts it."""
     ours = _ours(document)
     kind = "audio" if document.get("kind") == "Audio" else "video"
-    clips = list(_clips(document, reading))
+    name = str(document.get("name") or "")
+    since = len(reading.markers)
+    clips = _cut(_clips(document, reading), window, reading.rate)
+    _read_notes(document, 0, 0, f'the track "{name}"', reading)
+    reading.markers[since:] = _moved(reading.markers[since:], 0, window, reading.rate)
     number = sum(1 for name in reading.ids if name[:1] == kind[0] and name[1:].isdigit()) + 1
     track_id = str(ours["id"]) if "id" in ours else reading.fresh(f"{kind[0]}{number}")
     off = document.get("enabled") is False and not ours
@@ -196,56 +208,69 @@ def _track(document: Json, reading: _Reading) -> Track:
     )
 
 
-def _clips(track: Json, reading: _Reading) -> Iterator[Clip]:
+def _clips(track: Json, reading: _Reading) -> list[Clip]:
     """A track's clips at their places; `source_range` of the track cuts what is outside it."""
-    window = track.get("source_range")
-    first = 0 if window is None else _frames(window["start_time"], reading.rate)
-    stop = None if window is None else first + _frames(window["duration"], reading.rate)
-    at = 0
+    kind = "Audio" if track.get("kind") == "Audio" else "Video"
+    at, since, clips = 0, len(reading.markers), []
     for child in track.get("children") or []:
         if _kind(child) == "Transition":
             label = child.get("name") or child.get("transition_type") or "unnamed"
             reading.say(f'the transition "{label}" becomes a cut')
             continue
-        length, found = _child(child, at, reading)
-        for clip in found:
-            cut = _within(clip, first, stop)
-            if cut is not None:
-                yield cut
+        length, found = _child(child, at, kind, reading)
+        clips += found
         at += length
+    window = track.get("source_range")
+    reading.markers[since:] = _moved(reading.markers[since:], 0, window, reading.rate)
+    return _cut(clips, window, reading.rate)
 
 
-def _child(child: Json, at: int, reading: _Reading) -> tuple[int, list[Clip]]:
-    """How long a child of a track is, and the clips in it, placed."""
-    kind = _kind(child)
-    if kind == "Clip":
-        clip = _clip(child, at, reading)
-        return (0, []) if clip is None else (len(clip.source), [clip])
-    if kind == "Gap":
-        window = child.get("source_range")
-        return (0 if window is None else _frames(window["duration"], reading.rate)), []
-    if kind in ("Stack", "Track"):
-        return _nested(child, at, reading)
-    reading.say(f'"{child.get("name", "")}" is a {kind or "thing without a schema"} and is left out')
-    return 0, []
+def _cut(clips: list[Clip], window: Json | None, rate: Fraction) -> list[Clip]:
+    """What a window leaves of clips, counted from its start."""
+    if window is None:
+        return clips
+    first = _frames(window["start_time"], rate)
+    cut = (_within(clip, first, first + _frames(window["duration"], rate)) for clip in clips)
+    return [clip for clip in cut if clip is not None]
 
 
-def _nested(child: Json, at: int, reading: _Reading) -> tuple[int, list[Clip]]:
+def _child(child: Json, at: int, kind: str, reading: _Reading) -> tuple[int, list[Clip]]:
+    """How long a child of a track of a kind is, and the clips in it, placed."""
+    schema = _kind(child)
+    if schema == "Clip":
+        return _clip(child, at, reading)
+    if schema in ("Stack", "Track"):
+        return _nested(child, at, kind, reading)
+    window = child.get("source_range")
+    length = 0 if window is None else _frames(window["duration"], reading.rate)
+    if schema == "Gap":
+        _read_notes(child, at, 0 if window is None else _frames(window["start_time"], reading.rate), "a gap", reading)
+    else:
+        place = ": a gap of its length stands in its place" if length else ""
+        reading.say(f'"{child.get("name", "")}" is a {schema or "thing without a schema"} and is left out{place}')
+    return length, []
+
+
+def _nested(child: Json, at: int, kind: str, reading: _Reading) -> tuple[int, list[Clip]]:
     label = child.get("name") or "unnamed"
     tracks = [child] if _kind(child) == "Track" else list(_tracks_of(child, reading))
     filled = [track for track in tracks if track.get("children")]
-    inner = list(_clips(filled[0], reading)) if len(filled) == 1 else []
+    alike = [track for track in filled if (track.get("kind") == "Audio") == (kind == "Audio")] or filled
+    since = len(reading.markers)
+    inner = _clips(alike[0], reading) if len(alike) == 1 else []
     longest = max((_length(track, reading) for track in filled), default=0)
-    window = child.get("source_range")
-    first = 0 if window is None or _kind(child) == "Track" else _frames(window["start_time"], reading.rate)
+    window = child.get("source_range") if _kind(child) == "Stack" else None
+    first = 0 if window is None else _frames(window["start_time"], reading.rate)
     length = longest - first if window is None else _frames(window["duration"], reading.rate)
-    if len(filled) > 1:
-        reading.say(f'the nested sequence "{label}" has {len(filled)} tracks: a gap of its length stands in its place')
+    _read_notes(child, 0, 0, f'the nested sequence "{label}"', reading)
+    reading.markers[since:] = _moved(reading.markers[since:], at, window, reading.rate)
+    if len(alike) > 1:
+        reading.say(f'the nested sequence "{label}" has {len(alike)} tracks: a gap of its length stands in its place')
         return length, []
     if filled:
-        reading.say(f'the nested sequence "{label}" is laid out flat')
-    cut = (_within(clip, first, first + length) for clip in inner)
-    return length, [replace(clip, record_in=clip.record_in + at) for clip in cut if clip is not None]
+        tail = ", without its tracks of the other kind" if len(filled) > 1 else ""
+        reading.say(f'the nested sequence "{label}" is laid out flat{tail}')
+    return length, [replace(clip, record_in=clip.record_in + at) for clip in _cut(inner, window, reading.rate)]
 
 
 def _length(track: Json, reading: _Reading) -> int:
@@ -253,44 +278,56 @@ def _length(track: Json, reading: _Reading) -> int:
         return _frames(track["source_range"]["duration"], reading.rate)
     quiet = _Reading(rate=reading.rate)
     children = [child for child in track.get("children") or [] if _kind(child) != "Transition"]
-    return sum(_child(child, 0, quiet)[0] for child in children)
+    return sum(_child(child, 0, "Video", quiet)[0] for child in children) + _fades(track, reading.rate)
 
 
-def _within(clip: Clip, first: int, stop: int | None) -> Clip | None:
+def _fades(track: Json, rate: Fraction) -> int:
+    """Frames that fades at its ends add to the length of a track."""
+    children = track.get("children") or [{}]
+    ends = ((children[0], "in_offset"), (children[-1], "out_offset"))
+    offsets = [child.get(side) for child, side in ends if _kind(child) == "Transition"]
+    return sum(_frames(offset, rate) for offset in offsets if offset is not None)
+
+
+def _within(clip: Clip, first: int, stop: int) -> Clip | None:
     """What is left of a clip in a window, counted from the window's start."""
-    start, end = max(clip.record_in, first), clip.record_out if stop is None else min(clip.record_out, stop)
+    start, end = max(clip.record_in, first), min(clip.record_out, stop)
     if end <= start:
         return None
     source = FrameRange(start=clip.source.start + start - clip.record_in, stop=clip.source.stop - clip.record_out + end)
     return replace(clip, source=source, record_in=start - first)
 
 
-def _clip(child: Json, at: int, reading: _Reading) -> Clip | None:
+def _clip(child: Json, at: int, reading: _Reading) -> tuple[int, list[Clip]]:
+    """How long a clip is in its track, and what can be shown of it there."""
     ours = _ours(child)
     label = str(child.get("name") or "unnamed")
     references = child.get("media_references") or {ORIGINAL: child.get("media_reference")}
-    original = references.get(ORIGINAL) or references.get(child.get("active_media_reference_key")) or {}
+    shown = ORIGINAL if ours else child.get("active_media_reference_key") or ORIGINAL
+    original = references.get(shown) or references.get(ORIGINAL) or {}
     window = child.get("source_range") or original.get("available_range")
     if window is None:
         reading.say(f'the clip "{label}" has neither a range nor media with one, and is left out')
-        return None
-    for effect in child.get("effects") or []:
-        _say_effect(effect, label, reading)
+        return 0, []
+    if not ours and len(references) > 1:
+        others = ", ".join(sorted(str(key) for key in references if key != shown))
+        reading.say(f'the clip "{label}" has other media ({others}), which are left out')
+    origin = _frames(window["start_time"], reading.rate)
+    _read_notes(child, at, origin, f'the clip "{label}"', reading)
     length = _frames(window["duration"], reading.rate)
     if length < 1:
         reading.say(f'the clip "{label}" is shorter than a frame and is left out')
-        return None
+        return 0, []
+    whole = length
     media = _media_ref(ours["media"]) if "media" in ours else _foreign_media(original, window, label, reading)
-    start = _frames(window["start_time"], reading.rate) - media.start_frame
+    start = origin - media.start_frame
     start, length = _inside(start, length, media, label, reading)
     source = FrameRange(start=start, stop=start + length)
-    for marker in child.get("markers") or []:
-        _add_marker(marker, at, _frames(window["start_time"], reading.rate), reading)
     stem = PurePath(media.path).stem or "clip"
     clip_id = reading.fresh(str(ours.get("id") or stem))
     takes = tuple(_takes(references))
     active = ours.get("active_take")
-    return Clip(
+    clip = Clip(
         id=clip_id,
         media=media,
         source=source,
@@ -301,17 +338,47 @@ def _clip(child: Json, at: int, reading: _Reading) -> Clip | None:
         link=ours.get("link"),
         enabled=child.get("enabled") is not False,
     )
+    return whole, [clip]
 
 
-def _say_effect(effect: Json, label: str, reading: _Reading) -> None:
-    kind = _kind(effect)
-    if kind == "LinearTimeWarp":
-        reading.say(f'the clip "{label}" plays at {effect.get("time_scalar", 1)} times its speed there, and at 1 here')
-    elif kind in ("FreezeFrame", "TimeEffect"):
-        reading.say(f'the clip "{label}" is retimed ({kind}) there, and plays at its own speed here')
-    elif effect.get("effect_name") != "julnet.redub":
-        shown = effect.get("name") or effect.get("effect_name") or kind
-        reading.say(f'the effect "{shown}" of the clip "{label}" is left out')
+def _read_notes(item: Json, at: int, origin: int, label: str, reading: _Reading) -> None:
+    """Markers of an item that begins at a frame and counts from `origin`; its effects are said."""
+    for marker in item.get("markers") or []:
+        _add_marker(marker, at, origin, reading)
+    for effect in item.get("effects") or []:
+        kind = _kind(effect)
+        if kind == "LinearTimeWarp":
+            reading.say(f"{label} plays at {effect.get('time_scalar', 1)} times its speed there, and at 1 here")
+        elif kind in ("FreezeFrame", "TimeEffect"):
+            reading.say(f"{label} is retimed ({kind}) there, and plays at its own speed here")
+        elif effect.get("effect_name") != "julnet.redub":
+            shown = effect.get("name") or effect.get("effect_name") or kind
+            reading.say(f'the effect "{shown}" of {label} is left out')
+
+
+def _say_metadata(document: Json, reading: _Reading) -> None:
+    """What other programs noted about their own things."""
+    found = {str(key) for value in _walk(document) for key in _metadata(value) if value.get("OTIO_SCHEMA")}
+    others = sorted(found - {"julnet"})
+    if others:
+        reading.say(f"what other programs noted ({', '.join(others)}) is left out")
+
+
+def _metadata(value: Json) -> Json:
+    found = value.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _moved(markers: list[Marker], at: int, window: Json | None, rate: Fraction) -> list[Marker]:
+    """Markers of a part that begins at a frame; those outside the part's window are not seen."""
+    first = 0 if window is None else _frames(window["start_time"], rate)
+    stop = None if window is None else first + _frames(window["duration"], rate)
+    seen = (m for m in markers if window is None or (stop is not None and first <= m.frame < stop))
+    return [replace(marker, frame=marker.frame + at - first) for marker in seen]
+
+
+def _from_zero(markers: list[Marker]) -> list[Marker]:
+    return [replace(marker, frame=max(marker.frame, 0)) for marker in markers]
 
 
 def _foreign_media(reference: Json, window: Json, label: str, reading: _Reading) -> MediaRef:
@@ -370,11 +437,15 @@ def _takes(references: Json) -> Iterator[TakeRef]:
 
 
 def _add_marker(document: Json, at: int, origin: int, reading: _Reading) -> None:
-    frame = at + _frames(document["marked_range"]["start_time"], reading.rate) - origin
+    marked = document["marked_range"]
+    frame = at + _frames(marked["start_time"], reading.rate) - origin
+    length = _frames(marked["duration"], reading.rate)
+    if length > 1:
+        reading.say(f'the marker "{document.get("name", "")}" is {length} frames long there, and one here')
     note = document.get("comment") or ""
     reading.markers.append(
         Marker(
-            frame=max(frame, 0),
+            frame=frame,
             name=str(document.get("name") or ""),
             note=str(note),
             colour=str(document.get("color") or "RED"),

@@ -442,7 +442,8 @@ def _lifted(timeline: Timeline, ids: Iterable[str]) -> Timeline:
 
 
 def _laid(timeline: Timeline, placed: Sequence[Placed]) -> Timeline:
-    reserved = frozenset(clip.id for _, clip in placed)  # those that are not laid down yet, too
+    """Lay clips down. What they cut off is named anew: neither as one that follows nor as one that is covered here."""
+    reserved = frozenset(clip.id for _, clip in placed) | {c.id for track in timeline.tracks for c in track.clips}
     for track_id, clip in placed:
         timeline = edits.overwrite(timeline, track_id, clip, clip.record_in, reserved)
     return timeline

@@ -124,6 +124,26 @@ class PlateReader:
         return next(self.frames(FrameRange(start=index, stop=index + 1)))
 
 
+class HeldPlate(PlateReader):
+    """A plate some frames of which are in memory, decoded once for whoever reads them.
+
+    Args:
+        info: the plate.
+        held: the frames to keep; others are decoded when they are asked for.
+    """
+
+    def __init__(self, info: MediaInfo, held: FrameRange) -> None:
+        super().__init__(info)
+        self.held = held
+        self._frames = tuple(super().frames(held))
+
+    def frames(self, frames: FrameRange | None = None) -> Iterator[PlateFrame]:  # noqa: D102
+        first = self.held.start
+        if frames is not None and first <= frames.start and frames.stop <= self.held.stop:
+            return iter(self._frames[frames.start - first : frames.stop - first])
+        return super().frames(frames)
+
+
 @contextmanager
 def open_plate(plate: str | Path | MediaInfo) -> Iterator[PlateReader]:
     """Open a plate for reading.

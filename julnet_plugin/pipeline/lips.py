@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from julnet_plugin.face.crop import CROP_H, CROP_W, REGION, RIGID, crop_landmarks, fit_poses
 from julnet_plugin.face.lips import LIPS
 from julnet_plugin.face.track import FollowingTracker
-from julnet_plugin.model.lips import SHAPE_POINTS
 from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
 from julnet_plugin.types import Rect
 
@@ -166,6 +165,8 @@ class LipWatcher:
     def _outlier(self, landmarks: Float64, closed: Float32) -> float:
         if self._basis is None:
             return float("nan")
+        from julnet_plugin.model.lips import SHAPE_POINTS  # late: torch, which who only paints on a take does without
+
         shape = fit_poses(landmarks[None]).to_face(landmarks[None, list(SHAPE_POINTS)])
         return float(np.abs(self._basis.encode(shape, closed)).max())
 

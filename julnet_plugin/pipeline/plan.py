@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from julnet_plugin.face.speaker import Choice
     from julnet_plugin.face.tracks import Tracking
+    from julnet_plugin.media.reader import PlateReader
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.types import FrameRange, ProgressFn
 
@@ -53,6 +55,7 @@ def find_faces(
     progress: ProgressFn,
     cache: Cache | None = None,
     key: Mapping[str, object] | None = None,
+    plate: PlateReader | None = None,
 ) -> Tracking:
     """Follow every face through the range, once: a resumed job opens what the first one left in `folder`.
 
@@ -62,6 +65,7 @@ def find_faces(
         progress: called as `progress("track", done, total)`.
         cache: where the tracking of an earlier take may be, and this one is kept.
         key: what the tracking depends on.
+        plate: to read from; opened here where None.
     """
     from julnet_plugin.face.track import TrackSettings, track_plate
     from julnet_plugin.face.tracks import Tracking
@@ -76,8 +80,8 @@ def find_faces(
     tracker = job.manager.face_tracker(job.settings.face.tracker)
 
     def pictures() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        with open_plate(job.info) as plate:
-            for frame in plate.frames(job.frames):
+        with open_plate(job.info) if plate is None else nullcontext(plate) as reader:
+            for frame in reader.frames(job.frames):
                 yield frame.index, job.transform.to_preview(frame.rgb)
 
     ahead = prefetch(pictures(), _AHEAD)

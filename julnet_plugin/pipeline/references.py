@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import SettingsError, TakeError
 from julnet_plugin.face.crop import fit_poses
-from julnet_plugin.model.lips import SHAPE_POINTS, closed_shape, inner_gap
 from julnet_plugin.pipeline.cropdata import PLAN, Plan, read_arrays, write_arrays
 from julnet_plugin.pipeline.plates import frames_at
 
@@ -97,6 +96,16 @@ class References:
         """Plate frames that are the references of one frame."""
         return [int(frame) for frame in self.frames[self.groups == self.of_frame[position]]]
 
+    def thumbnails_at(self, position: int, side: int) -> NDArray[np.uint8]:
+        """Lower faces of the references of one frame, for people to look at. (N, side, side, 3) display RGB."""
+        crops = self.images[self.groups == self.of_frame[position]]
+        square = min(crops.shape[1:3])
+        faces = [(crop[-square:, :square] / 257.0).astype(np.uint8) for crop in crops]
+        import cv2
+
+        small = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in faces]
+        return np.stack(small).astype(np.uint8) if small else np.zeros((0, side, side, 3), np.uint8)
+
     def shares(self, position: int) -> list[tuple[int, float]]:
         """Groups that draw a frame, and how much of it each does; they add up to 1.
 
@@ -169,6 +178,11 @@ def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
 
 def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: Chosen) -> References:
     """Read the chosen frames, cut their crops and measure their lips."""
+    from julnet_plugin.model.lips import (
+        SHAPE_POINTS,
+        inner_gap,
+    )  # late: torch, which who only looks at references does without
+
     size = job.engine.info.crop_size
     crops: dict[int, NDArray[np.uint16]] = {}
     for frame in frames_at(plate, (frame for _, frames in chosen.groups for frame in frames)):
@@ -200,6 +214,8 @@ def reference_lips(tracks: Mapping[int, FaceTrack], shot: int, frames: Sequence[
         shot: whose closed mouth.
         frames: plate frames that show the face.
     """
+    from julnet_plugin.model.lips import closed_shape
+
     track = tracks[shot]
     seen = np.flatnonzero(track.found)
     some = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _CLOSED_FROM)).astype(int))]
@@ -213,6 +229,8 @@ def reference_lips(tracks: Mapping[int, FaceTrack], shot: int, frames: Sequence[
 
 
 def _lips(landmarks: NDArray[np.floating[Any]]) -> Float32:
+    from julnet_plugin.model.lips import SHAPE_POINTS
+
     return fit_poses(landmarks).to_face(landmarks[:, list(SHAPE_POINTS)])
 
 

@@ -11,7 +11,7 @@ import pytest
 from julnet_plugin import RedubRequest
 from julnet_plugin.errors import InputError, MediaError
 from julnet_plugin.manager import make_manager
-from julnet_plugin.preview import BLOCK, Previews, _inside, block_around, write_picture
+from julnet_plugin.preview import BLOCK, ROUGH, THUMBNAIL, Previews, _inside, block_around, write_picture
 from julnet_plugin.types import FrameRange
 
 np = pytest.importorskip("numpy")
@@ -76,6 +76,29 @@ def test_frames_that_play_are_the_frames_that_are_asked_for_one_by_one(asked: Re
     for n, preview in single.items():
         assert preview.redubbed
         np.testing.assert_array_equal(preview.picture, played[n - 2].picture)
+    previews.close()
+
+
+def test_a_rough_preview_looks_at_a_few_frames_and_gives_way_to_the_final_one(
+    asked: RedubRequest, tmp_path: Path
+) -> None:
+    looked_at: list[int] = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        looked_at.append(total)
+
+    previews = Previews(manager=make_manager(), folder=tmp_path / "previews")
+    rough = previews.frame(asked, 7, progress, rough=True)
+    assert (rough.rough, rough.redubbed, rough.frame) == (True, True, 7)
+    assert set(looked_at) == {ROUGH}
+    assert set(rough.references) <= set(range(5, 9))
+    assert rough.thumbnails.shape == (len(rough.references), THUMBNAIL, THUMBNAIL, 3)
+    final = previews.frame(asked, 7, progress)
+    assert not final.rough
+    assert rough.picture.shape == final.picture.shape
+    known = previews.frame(asked, 7, progress, rough=True)  # the stretch was looked at: nothing to be rough about
+    assert not known.rough
+    np.testing.assert_array_equal(known.picture, final.picture)
     previews.close()
 
 

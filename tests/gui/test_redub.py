@@ -17,10 +17,11 @@ import pytest
 pytest.importorskip("PySide6", reason="the editor's extra is not installed")
 
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtGui import QColor, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
+from gui.redub.framepreview import FramePreview
 from gui.redub.models import list_models, read_header
 from gui.redub.recording import NO_MICROPHONE, RecordingDialog
 from gui.redub.references import swapped
@@ -29,6 +30,7 @@ from gui.session import Compare
 from gui.window import Window
 from host_adapters.standalone.takenotes import load_notes
 from host_adapters.worker_client import WorkerClient
+from julnet_plugin.types import RedubRequest
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -256,27 +258,112 @@ def test_references_are_swapped_and_left_out() -> None:
     assert swapped((5,), 0, None) == "auto"
 
 
-def test_the_newest_wish_for_a_frame_is_drawn_and_older_ones_are_not(qtbot: QtBot, window: Window) -> None:
-    asked: list[dict[str, Any]] = []
+class DrawingClient:
+    """Answers when a test says so, with a picture of one colour."""
 
-    class Client:
-        def request(self, verb: str, listener: Callable[[dict[str, Any]], None], **values: Any) -> int:
-            asked.append(values)
-            self.answer = listener
-            return len(asked)
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.cancelled: list[int] = []
 
-    preview, client = form(window).frame_preview, Client()
-    preview._client = client
+    def request(self, verb: str, listener: Callable[[dict[str, Any]], None], **values: Any) -> int:
+        assert verb == "preview"
+        self.asked.append(values)
+        self.tell = listener
+        return len(self.asked)
+
+    def cancel(self, job: int) -> None:
+        self.cancelled.append(job)
+
+    def draw(self, colour: str, *, rough: bool) -> None:
+        picture = QImage(128, 96, QImage.Format.Format_RGB888)
+        picture.fill(QColor(colour))
+        assert picture.save(self.asked[-1]["picture"])
+        assert picture.scaled(16, 8).save(self.asked[-1]["thumbnails"])
+        self.tell({"event": "result", "redubbed": True, "references": [4, 9], "rough": rough})
+
+
+@pytest.fixture
+def drawing(window: Window) -> tuple[FramePreview, DrawingClient, RedubRequest]:
+    preview, client = form(window).frame_preview, DrawingClient()
+    preview._client = client  # type: ignore[assignment]
     form(window).set_dub(Path("line.wav"))
     request = form(window).request()
-    for frame in (4, 5, 6):
-        preview.want(request, frame)
-    qtbot.waitUntil(lambda: len(asked) == 1, timeout=5000)
+    assert request is not None
+    return preview, client, request
+
+
+def colour_of(image: QImage | None) -> str:
+    return "" if image is None else image.pixelColor(5, 5).name()
+
+
+def test_a_preview_is_rough_at_once_and_final_when_it_is_ready(
+    qtbot: QtBot, window: Window, drawing: tuple[FramePreview, DrawingClient, RedubRequest]
+) -> None:
+    preview, client, request = drawing
+    window.set_session(replace(window.session, take=None))  # a take shows its own references
+    strip = form(window).strip
+    preview.want(request, 6)
+    assert [(one["frame"], one["rough"]) for one in client.asked] == [(6, True)]  # not after a pause
+    assert (preview.state, preview.image) == ("Drawing a preview…", None)
+    client.draw("red", rough=True)
+    qtbot.waitUntil(lambda: len(client.asked) == 2, timeout=5000)
+    assert (preview.state, colour_of(preview.image)) == ("Rough preview…", "#ff0000")
+    assert client.asked[1]["rough"] is False
+    assert strip.frames == ()  # those of four frames are not the take's
+    client.draw("blue", rough=False)
+    qtbot.waitUntil(lambda: preview.state == "Preview of this frame", timeout=5000)
+    assert colour_of(preview.image) == "#0000ff"
+    assert strip.frames == (4, 9)
+    assert [colour_of(button.icon().pixmap(8, 8).toImage()) for button in strip.buttons] == ["#0000ff"] * 2
     preview.want(request, 7)
+    client.draw("lime", rough=False)  # its surroundings are known: the first answer is the last
+    qtbot.waitUntil(lambda: preview.state == "Preview of this frame", timeout=5000)
+    assert len(client.asked) == 3
+    preview.want(None, 7)
+    assert (preview.state, preview.image) == ("", None)
+
+
+def test_while_parameters_move_the_last_picture_stays_and_the_newest_wish_is_drawn_next(
+    qtbot: QtBot, drawing: tuple[FramePreview, DrawingClient, RedubRequest]
+) -> None:
+    preview, client, request = drawing
+    preview.want(request, 6)
+    client.draw("red", rough=True)
+    qtbot.waitUntil(lambda: len(client.asked) == 2, timeout=5000)
+    for offset_s in (0.1, 0.2, 0.3):
+        preview.want(replace(request, dub_offset_s=offset_s), 6)
+        assert colour_of(preview.image) == "#ff0000"
+    assert set(client.cancelled) == {2}  # nobody waits for the final picture of the old offset
+    client.tell({"event": "error", "type": "RedubCancelled", "message": "stopped"})
+    qtbot.waitUntil(lambda: len(client.asked) == 3, timeout=5000)
+    assert (client.asked[2]["request"]["dub_offset_s"], client.asked[2]["rough"]) == (0.3, True)
     preview.want(request, 8)
-    client.answer({"event": "error", "message": "no face there"})
-    qtbot.waitUntil(lambda: len(asked) == 2, timeout=5000)
-    assert [values["frame"] for values in asked] == [6, 8]
+    assert preview.image is None  # it is of another frame
+
+
+def test_a_frame_that_cannot_be_drawn_roughly_is_looked_at_again_and_then_said(
+    qtbot: QtBot, drawing: tuple[FramePreview, DrawingClient, RedubRequest]
+) -> None:
+    preview, client, request = drawing
+    said: list[str] = []
+    preview.said.connect(said.append)
+    preview.want(request, 6)
+    client.tell({"event": "error", "type": "NoFaceFoundError", "message": "no face in these four frames"})
+    qtbot.waitUntil(lambda: len(client.asked) == 2, timeout=5000)
+    client.tell({"event": "error", "type": "NoFaceFoundError", "message": "no face there"})
+    qtbot.waitUntil(lambda: said == ["no face there"], timeout=5000)
+    assert (preview.state, preview.image, len(client.asked)) == ("", None, 2)
+
+
+def test_what_plays_is_not_previewed(qtbot: QtBot, window: Window, make_sound: Callable[..., Path]) -> None:
+    preview, client = form(window).frame_preview, DrawingClient()
+    preview._client = client  # type: ignore[assignment]
+    form(window).set_dub(make_sound("line.wav"))
+    window.player.play(1)
+    form(window).preview.setChecked(True)
+    assert not client.asked
+    window.player.stop()
+    qtbot.waitUntil(lambda: [one["frame"] for one in client.asked] == [window.session.frame], timeout=5000)
 
 
 def test_models_are_listed_with_what_they_say_of_themselves(tmp_path: Path) -> None:

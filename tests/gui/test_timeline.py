@@ -10,23 +10,24 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("PySide6", reason="the editor's extra is not installed")
 
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QWheelEvent
+from PySide6.QtGui import QDropEvent, QImage, QWheelEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractScrollArea, QApplication, QWidget
 
 from benchmarks.editor_leaks import Held, leaks_in
 from gui import bin as media_bin
-from gui import preferences, timeline
+from gui import preferences, theme, timeline
 from gui.palette import CommandPalette, ShortcutEditor, score
 from gui.projects import unsaved_folder
 from gui.timeline.panel import TimelinePanel
@@ -104,6 +105,24 @@ def test_a_drag_moves_a_clip_snaps_and_is_one_undo_step(window: Window, panel: T
     assert clips(panel, "v2") == [(24, 0, 12)]
 
 
+def test_pictures_on_a_clip_end_where_its_title_does(qtbot: QtBot, window: Window, panel: TimelinePanel) -> None:
+    window.record.seek(0)  # the playhead is elsewhere
+    for zoom in (9.1, 9.37, 9.73):
+        panel.view.set_zoom(zoom, 0)
+        panel.view.viewport().repaint()
+        qtbot.waitUntil(lambda: panel.thumbnails.idle, timeout=20_000)
+        seen = panel.view.viewport().grab().toImage()
+        top, height = panel.view.rows()["v1"]
+        assert seen.pixelColor(at(panel, 34)).lightness() > 80
+        ends = {last_painted(seen, round(top + part * height)) for part in (0.15, 0.5, 0.8)}
+        assert len(ends) == 1
+
+
+def last_painted(seen: QImage, y: int) -> int:
+    """The column where what is painted on a track ends."""
+    return next(x for x in reversed(range(seen.width())) if seen.pixelColor(x, y).name() != theme.WINDOW.name())
+
+
 def test_edges_trim_and_with_ctrl_everything_behind_follows(panel: TimelinePanel) -> None:
     panel.view.snapping = False
     drag(panel, at(panel, 11.8), at(panel, 8.8))
@@ -150,6 +169,8 @@ def test_keys_cut_copy_delete_and_close_up(window: Window, panel: TimelinePanel)
     window.record.seek(5)
     QTest.keyClick(window, Qt.Key.Key_Delete, shift)
     assert clips(panel)[0][0] == 0
+    window.undo()
+    assert window.messages.all[-1].sentence == "Undone: Close gap"
     while window.project.history.undo():
         pass
     assert window.project.value.media == ()
@@ -197,6 +218,38 @@ def test_files_can_be_dropped_on_a_track(qtbot: QtBot, window: Window, panel: Ti
     qtbot.waitUntil(lambda: clips(panel, "v2") == [(36, 0, 12)], timeout=20_000)
     names = [item.media.path for item in window.project.value.media]
     assert len(names) == 2
+
+
+def test_a_shot_and_its_line_let_go_together_begin_together_in_one_step_and_the_shot_is_seen(
+    qtbot: QtBot, window: Window, make_movie: Callable[..., Path], make_sound: Callable[..., Path]
+) -> None:
+    sound = np.zeros((12 * 1920, 1), np.float32)
+    shot, line = make_movie("shot.mov", frames=12, sounds=[("pcm_s16le", 48_000, sound)]), make_sound("line.wav")
+    window.import_media([shot, line], ("v1", 0, False))
+    panel = timeline.of(window)
+    qtbot.waitUntil(lambda: bool(clips(panel, "a2")), timeout=20_000)
+    assert [clips(panel, track) for track in ("v1", "a1", "a2")] == [[(0, 0, 12)], [(0, 0, 12)], [(0, 0, 25)]]
+    qtbot.waitUntil(lambda: window.session.plate is not None, timeout=20_000)
+    assert (window.on_timeline, window.position) == (True, 0)
+    window.undo()
+    assert panel.timeline.record_out == 0
+
+
+def test_the_first_page_leaves_one_press_of_re_dub_to_do(
+    qtbot: QtBot, window: Window, plate: Path, make_sound: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = make_sound("line.wav")
+    monkeypatch.setattr("gui.widgets.welcome._make", lambda: (plate, line))
+    assert window.welcome.isVisible()
+    QTest.mouseClick(window.welcome.demo, LEFT)
+    redub: Any = window.panels["redub"]
+    qtbot.waitUntil(lambda: redub.start_button.isEnabled(), timeout=20_000)
+    assert not window.welcome.isVisible()
+    panel = timeline.of(window)
+    assert (clips(panel), clips(panel, "a1")) == ([(0, 0, 12)], [(0, 0, 25)])
+    assert "press Re-dub" in window.statusBar().currentMessage()
+    request = redub.request()
+    assert (request.plate, request.dub) == (plate, line)
 
 
 def test_locked_tracks_refuse_in_one_sentence(window: Window, panel: TimelinePanel) -> None:

@@ -69,6 +69,7 @@ def start(panel: TrainingPanel, name: str) -> None:
 
 def test_a_model_is_made_from_the_clips_that_are_ticked(qtbot: QtBot, panel: TrainingPanel, tmp_path: Path) -> None:
     assert not panel.start_button.isEnabled()
+    assert panel.empty.isHidden()
     with qtbot.waitSignal(panel.made, timeout=20_000) as made:
         start(panel, "Ada L.")
     assert made.args == [tmp_path / "models" / "Ada_L_.safetensors"]
@@ -85,6 +86,12 @@ def test_a_training_that_fails_is_one_sentence(qtbot: QtBot, panel: TrainingPane
     assert sentence in panel.said.text()
     assert "\n" not in panel.said.text()
     assert panel.start_button.isEnabled()
+
+
+def test_without_clips_that_speak_the_panel_says_what_to_import(panel: TrainingPanel) -> None:
+    panel.set_clips([])
+    assert not panel.empty.isHidden()
+    assert not panel.start_button.isEnabled()
 
 
 def test_a_training_can_be_stopped(qtbot: QtBot, panel: TrainingPanel) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -257,3 +259,32 @@ def test_the_time_left_follows_from_the_pace_of_this_stage() -> None:
     assert pace.update("render", 21, 100).left_s == pytest.approx(39.5)
     assert "about 40 s left" in pace.update("render", 21, 100).sentence()
     assert pace.update("deliver", 1, 100).left_s is None
+
+
+SEEN = """
+import sys
+from pathlib import Path
+from PySide6.QtWidgets import QApplication
+from gui.matte.part import editor_of
+from gui.window import Window
+from host_adapters.worker_client import WorkerClient
+
+application = QApplication([])
+window = Window(WorkerClient())
+window.show()
+application.processEvents()
+print("torch" in sys.modules, "scipy" in sys.modules)
+window.open(Path(sys.argv[1]))
+while editor_of(window).prepared is None:
+    application.processEvents()
+print("torch" in sys.modules)
+window.close()
+"""
+
+
+def test_the_window_and_a_take_that_is_painted_on_need_no_torch(take_with_data: Path) -> None:
+    """It would take most of the start, and hundreds of MiB, in a process that leaves the network to its worker."""
+    done = subprocess.run(
+        [sys.executable, "-c", SEEN, str(take_with_data)], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["False", "False", "False"]

@@ -282,3 +282,12 @@ def test_what_a_moved_clip_cuts_off_does_not_get_its_name() -> None:
     moved = scene.move(cut, ["a.2"], -15)
     check(moved)
     assert [name for name, *_ in places(moved)] == ["a", "a.2", "a.3"]
+
+
+def test_the_name_of_a_clip_that_is_covered_is_not_given_to_what_is_cut_off_beside_it() -> None:
+    """The random edits found it (seed 3210): a selection, or a link, would have passed to another clip."""
+    there = scene_of(pair("b.2", 4, 22, 23), pair("b", 12, 19, 34))
+    copied = [("v1", clip("c", 0, 0, 16)), ("v1", clip("d", 18, 0, 2))]  # the first covers b.2, the second cuts b
+    pasted = scene.paste(there, copied, 0)
+    check(pasted)
+    assert [name for name, *_ in places(pasted)] == ["c", "b", "d", "b.3"]

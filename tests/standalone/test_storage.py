@@ -373,3 +373,132 @@ def test_a_track_is_cut_to_its_own_range_and_empty_ones_stay() -> None:
     clips, _ = read(track(shot("a", 0, 20), source_range=span(5, 10)))
     assert clips == [("a", 0, 5, 10)]
     assert read(track())[0] == []
+
+
+def of_other_makers(chance: random.Random) -> Any:
+    """A timeline as other programs write them: gaps, transitions, windows, nested sequences, all kinds of media."""
+    otio = pytest.importorskip("opentimelineio")
+    time = otio.opentime
+
+    def window(most: int) -> Any:
+        first, length = chance.randint(0, most // 2), chance.randint(1, most)
+        return time.TimeRange(time.RationalTime(first, 24), time.RationalTime(length, 24))
+
+    def media() -> Any:
+        available = time.TimeRange(time.RationalTime(chance.choice([0, 86400]), 24), time.RationalTime(200, 24))
+        return available, chance.choice(
+            [
+                otio.schema.ExternalReference("file:///m/a.mov", available),
+                otio.schema.MissingReference(),
+                otio.schema.GeneratorReference(generator_kind="SMPTEBars", available_range=available),
+                otio.schema.ImageSequenceReference("/m/", "a.", ".exr", 1, 1, 24, 4, available_range=available),
+            ]
+        )
+
+    def shot() -> Any:
+        available, reference = media()
+        used = window(60)
+        used = time.TimeRange(available.start_time + used.start_time, used.duration)
+        made = otio.schema.Clip(f"c{chance.randrange(10**9)}", reference, used)
+        if chance.random() < 0.2:
+            made.effects.append(otio.schema.LinearTimeWarp(time_scalar=2.0))
+        return made
+
+    def row(depth: int) -> Any:
+        made = otio.schema.Track(kind="Video")
+        for _ in range(chance.randint(1, 5)):
+            kind = chance.choice(["clip", "clip", "gap", "nested"])
+            if kind == "gap":
+                made.append(otio.schema.Gap(source_range=window(20)))
+            elif kind == "nested" and depth:
+                inner = row(depth - 1)
+                stack = otio.schema.Stack("N", [inner])
+                if chance.random() < 0.5:
+                    stack.source_range = window(max(round(inner.duration().value), 1))
+                made.append(stack)
+            else:
+                made.append(shot())
+        if chance.random() < 0.3 and isinstance(made[0], otio.schema.Clip):
+            half = time.RationalTime(1, 24)
+            made.insert(chance.choice([0, 1]), otio.schema.Transition("", "SMPTE_Dissolve", half, half))
+        if chance.random() < 0.2:
+            made.source_range = window(max(round(made.duration().value), 1))
+        return made
+
+    made = otio.schema.Timeline("x")
+    made.tracks.append(row(2))
+    return made
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_frame_of_another_program_s_timeline_shows_what_opentimelineio_finds_there(seed: int) -> None:
+    theirs = of_other_makers(random.Random(seed))
+    project, _ = from_otio(json.loads(theirs.to_json_string()), "x.otio")
+    ours = next(track for track in project.timeline.tracks if track.kind == "video")
+    found = {clip.record_in + k: (clip.title, clip.media.start_frame + clip.source.start + k)
+             for clip in ours.clips for k in range(len(clip.source))}  # fmt: skip
+    track = theirs.tracks[0]
+    wanted = {}
+    for frame in range(round(track.duration().value)):
+        first = track.trimmed_range().start_time
+        clip = track.child_at_time(type(first)(frame, 24) + first)
+        if clip is not None and clip.schema_name() == "Transition":
+            found.pop(frame, None)  # whatever is on either side of the cut
+        elif clip is not None and clip.schema_name() == "Clip":
+            source = track.transformed_time(type(first)(frame, 24) + first, clip)
+            wanted[frame] = (clip.name, round(source.value))
+    assert found == wanted
+
+
+def test_what_is_cut_or_left_out_of_another_program_s_track_moves_nothing_behind_it() -> None:
+    doodle = {"OTIO_SCHEMA": "Doodle.7", "name": "D", "source_range": span(0, 8)}
+    clips, notes = read(track(shot("a", 0, 140), doodle, shot("b", 0, 5)))
+    assert clips == [("a", 0, 0, 100), ("b", 148, 0, 5)]
+    assert '"D" is a Doodle and is left out: a gap of its length stands in its place' in notes
+
+
+def test_markers_come_along_from_tracks_gaps_and_nested_sequences_and_only_where_they_are_seen() -> None:
+    def marker(name: str, frame: int, length: int = 1) -> dict[str, Any]:
+        return {"OTIO_SCHEMA": "Marker.2", "name": name, "marked_range": span(frame, length)}
+
+    inner = track(shot("a", 10, 20, markers=[marker("seen", 18), marker("cut off", 29)]))
+    nested = {"OTIO_SCHEMA": "Stack.1", "name": "N", "children": [inner], "source_range": span(5, 10)}
+    outer = track({**gap(4), "markers": [marker("gap", 1)]}, nested, markers=[marker("track", 9, 3)])
+    document = {"OTIO_SCHEMA": "Timeline.1", "tracks": {"OTIO_SCHEMA": "Stack.1", "children": [outer]}}
+    project, notes = from_otio(document, "x.otio")
+    assert [(m.name, m.frame) for m in project.timeline.markers] == [("gap", 1), ("seen", 7), ("track", 9)]
+    assert 'the marker "track" is 3 frames long there, and one here' in notes
+
+
+def test_the_window_of_a_timeline_cuts_all_of_its_tracks() -> None:
+    stack = {"OTIO_SCHEMA": "Stack.1", "children": [track(shot("a", 0, 20))], "source_range": span(5, 10)}
+    project, _ = from_otio({"OTIO_SCHEMA": "Timeline.1", "tracks": stack}, "x.otio")
+    [clip] = project.timeline.tracks[0].clips
+    assert (clip.record_in, clip.source.start, len(clip.source)) == (0, 5, 10)
+
+
+def test_the_picture_of_a_nested_sequence_with_sound_is_laid_flat_and_its_sound_is_said_to_be_missing() -> None:
+    both = [track(shot("a", 0, 10)), track(shot("s", 0, 12), kind="Audio")]
+    nested = {"OTIO_SCHEMA": "Stack.1", "name": "N", "children": both}
+    clips, notes = read(track(nested, shot("c", 0, 5)))
+    assert clips == [("a", 0, 0, 10), ("c", 12, 0, 5)]
+    assert notes == ['the nested sequence "N" is laid out flat, without its tracks of the other kind']
+
+
+def test_other_media_other_timelines_effects_of_tracks_and_metadata_are_said() -> None:
+    references = {"hires": external("hires.mov"), "proxy": external("proxy.mov")}
+    clip = {"OTIO_SCHEMA": "Clip.2", "name": "a", "source_range": span(0, 5), "media_references": references}
+    chosen = {**clip, "active_media_reference_key": "proxy", "metadata": {"cmx_3600": {"reel": "A1"}}}
+    blur = {"OTIO_SCHEMA": "Effect.1", "effect_name": "Blur"}
+    stack = {"OTIO_SCHEMA": "Stack.1", "children": [track(chosen, effects=[blur])]}
+    one = {"OTIO_SCHEMA": "Timeline.1", "name": "first", "tracks": stack}
+    both = {"OTIO_SCHEMA": "SerializableCollection.1", "children": [one, one]}
+    project, notes = from_otio(both, "x.otio")
+    assert [item.media.path for item in project.media] == ["proxy.mov"]
+    assert notes == [
+        'x.otio holds 2 timelines; the first, "first", is opened',
+        'the clip "a" has other media (hires), which are left out',
+        'the effect "Blur" of the track "T" is left out',
+        "what other programs noted (cmx_3600) is left out",
+    ]
