@@ -114,8 +114,12 @@ def plan_take(
     """
     tracker = job.manager.face_tracker(job.settings.face.tracker)
     cache = open_cache() if built_in(tracker) else Cache(None)
-    names = ("plate", "frames", "colour_space")
-    seen = {**{name: identity[name] for name in names}, "tracker": tracker.name, "faces": job.settings.face.max_faces}
+    seen = {
+        **{name: identity[name] for name in ("plate", "colour_space")},
+        "span": [job.span.start, job.span.stop],
+        "tracker": tracker.name,
+        "faces": job.settings.face.max_faces,
+    }
     tracking = find_faces(job, folder.work / "tracking", progress, cache, seen)
     choices = choose_faces(job, tracking)
     shots = plan_shots(job, tracking, choices, dub_duration_s)
@@ -125,7 +129,7 @@ def plan_take(
         shots.plan.save(data / PLAN)
     if not (folder.root / STROKES).exists():
         save_document(folder.root / STROKES, _document(job))
-    planned = {**seen, "plan": file_hash(data / PLAN)}
+    planned = {**seen, "frames": identity["frames"], "plan": file_hash(data / PLAN)}
 
     def measure() -> None:
         levels = measure_grain(plate, shots.plan, job.frames, job.transform)

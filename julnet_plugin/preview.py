@@ -184,7 +184,7 @@ class Previews:
         )
         same = replace(local, dub_offset_s=0.0, refs="auto")
         checked: Job = self._keep("job", _frozen(same), lambda: check_request(local, self.manager))
-        return replace(checked, request=local, refs=parse_refs(local.refs, checked.frames))
+        return replace(checked, request=local, span=checked.frames, refs=parse_refs(local.refs, checked.frames))
 
     def _tracking(self, job: Job, progress: ProgressFn) -> Tracking:
         from julnet_plugin.pipeline.plan import find_faces

@@ -149,7 +149,7 @@ def updated_rows(rows: Sequence[Mapping[str, Any]], stats: NDArray[np.void]) -> 
 def frame_stats(stats: NDArray[np.void], plan: Plan, frames: FrameRange, references: References) -> list[FrameStats]:
     """What is known of every frame, for finding the stretches that are worth a look."""
     degrees = np.degrees(plan.angles)
-    away = _reference_distance(plan, frames, references)
+    away = _reference_distance(plan, references)
     measured = []
     for position, row in enumerate(stats):
         found = bool(plan.weight[position] > 0)
@@ -302,12 +302,12 @@ def _shots(choices: Iterable[ShotChoice], references: References) -> list[dict[s
     ]
 
 
-def _reference_distance(plan: Plan, frames: FrameRange, references: References) -> NDArray[np.float64]:
+def _reference_distance(plan: Plan, references: References) -> NDArray[np.float64]:
     """Degrees between each frame's pose and the nearest of its references. (T,)."""
     away = np.zeros(len(plan), np.float64)
     for group in np.unique(references.groups):
         here = references.of_frame == group
-        poses = plan.angles[references.frames[references.groups == group] - frames.start, :2]
+        poses = references.angles[references.groups == group, :2]
         turn = np.linalg.norm(plan.angles[here, None, :2] - poses[None], axis=2)
         away[here] = np.degrees(turn.min(axis=1))
     return away

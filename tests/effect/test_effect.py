@@ -308,10 +308,10 @@ def test_a_variable_rate_plate_keeps_its_frames_and_their_times(
 
 
 def test_chosen_references_are_used_and_wrong_ones_named(render: Render, tmp_path: Path) -> None:
-    made = render(tmp_path / "take", refs="2, 9,15", out_point="16")
-    assert sorted(made.manifest["shots"][0]["references"]) == [2, 2, 9, 9, 15]
-    with pytest.raises(TimeRangeError, match="frame 20 lies outside"):
-        render(tmp_path / "other", refs="2,20", out_point="16")
+    made = render(tmp_path / "take", refs="2, 9,20", out_point="16")
+    assert sorted(made.manifest["shots"][0]["references"]) == [2, 2, 9, 9, 20]
+    with pytest.raises(TimeRangeError, match="frame 24 lies too far from the range"):
+        render(tmp_path / "other", refs="2,24", out_point="16")
     with pytest.raises(SettingsError, match="not a choice of references"):
         render(tmp_path / "other", refs="all")
     with pytest.raises(SettingsError, match="this model takes 5"):
@@ -357,3 +357,16 @@ def test_a_take_that_is_damaged_or_newer_is_refused_in_one_sentence(take: Take, 
         (tmp_path / "take.json").write_text(wrong)
         with pytest.raises(TakeError, match=words):
             load_take(tmp_path)
+
+
+def test_a_short_range_takes_references_from_its_shot_around_it_and_never_from_behind_a_cut(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    other = [np.ascontiguousarray(255 - picture[:, ::-1]) for picture in portrait[:6]]
+    plate = write_plate([*portrait[:14], *other])
+    made = render(tmp_path / "take", plate=plate, in_point="5", out_point="8")
+    chosen = made.manifest["shots"][0]["references"]
+    assert len(set(chosen)) == 5, "three frames would have had to repeat"
+    assert max(chosen) < 14
+    assert [row["frame"] for row in made.manifest["frames"]] == [5, 6, 7]
+    assert len(made.manifest["shots"]) == 1
