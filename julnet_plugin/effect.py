@@ -175,7 +175,7 @@ def _deliver(
     maker = patch_maker_of(job, plate, shots.plan, folder)
     numbers = write_range(maker, sessions, chunks, folder.work, progress)
     files = close_sessions(sessions)
-    stats = frame_stats(numbers, shots.plan, job.frames, references)
+    stats = frame_stats(numbers, shots.plan, shots.schedule.reason, job.frames, references)
     spans = find_spans(stats, float(job.info.rate))
     made_from = file_hash(folder.root / STROKES)
     manifest = build_manifest(job, identity, shots, references, numbers, spans, files, made_from)

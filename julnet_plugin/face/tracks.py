@@ -27,7 +27,7 @@ Float32 = NDArray[np.float32]
 
 LANDMARKS = 478
 ARRAYS = ("landmarks", "quality", "looks")
-_SCHEMA = 1
+_SCHEMA = 2
 
 #: One row a frame. Angles in radians, zero when the face looks into the camera; lengths in plate pixels.
 QUALITY = np.dtype(
@@ -41,6 +41,7 @@ QUALITY = np.dtype(
         ("pitch", "<f4"),
         ("roll", "<f4"),
         ("aperture", "<f4"),  #: gap between the lips in face units
+        ("covered", "<f4"),  #: share of the mouth that something lies over, 0 to 1
         ("box", "<f4", (4,)),  #: x0, y0, x1, y1 around all landmarks
     ]
 )
@@ -98,7 +99,7 @@ class FaceTrack:
         return landmarks, found
 
     def within(self, frames: FrameRange) -> FaceTrack | None:
-        """The part of the track from its first to its last sighting in a range; None where the face isn't seen in it."""
+        """The part of the track from the first to the last sighting in a range; None where the face isn't seen."""
         first = max(frames.start - self.frames.start, 0)
         rows = first + np.flatnonzero(self.found[first : max(frames.stop - self.frames.start, 0)])
         if not rows.size:
@@ -245,14 +246,14 @@ class Rows:
     def __len__(self) -> int:
         return self._length
 
-    def finish(self) -> NDArray[Any]:
+    def finish(self, *, writable: bool = False) -> NDArray[Any]:
         """The whole array: in memory, or mapped from its file, which is complete then."""
         if self.path is None:
             return np.array(self._pending, self._dtype).reshape(self._length, *self._shape)
         self._flush(self.path)
         with self.path.open("r+b") as file:
             self._write_header(file)
-        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r+" if writable else "r", allow_pickle=False)
         return mapped
 
     def drop(self) -> None:

@@ -127,17 +127,19 @@ def choose_faces(job: Job, tracking: Tracking) -> tuple[Choice, ...]:
 
 def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_duration_s: float) -> ShotPlan:
     """Plan every frame of the range; one whose face cannot be re-dubbed passes through, even if all do."""
-    from julnet_plugin.face.appearance import covered
+    from julnet_plugin.face.cover import hidden
     from julnet_plugin.face.crop import plan_crops
 
     start, count = job.frames.start, len(job.frames)
     plan = _empty_plan(count)
+    behind = np.zeros(count, bool)
+    limits, rate = job.settings.face, float(job.info.rate)
     for choice in choices:
         plan.shot[choice.frames.start - start : choice.frames.stop - start] = choice.shot
         if choice.track is None:
             continue
         track, entire = choice.track, choice.track.entire
-        crops = plan_crops(entire.landmarks, entire.found, float(job.info.rate))
+        crops = plan_crops(entire.landmarks, entire.found, rate)
         rows = slice(track.frames.start - start, track.frames.stop - start)
         part = slice(track.frames.start - entire.frames.start, track.frames.stop - entire.frames.start)
         plan.plate_from_crop[rows] = crops.plate_from_crop[part]
@@ -146,15 +148,16 @@ def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_du
         plan.angles[rows] = crops.angles[part]
         plan.found[rows] = crops.found[part]
         plan.sharpness[rows] = track.quality["sharpness"]
-        plan.covered[rows][track.found] = covered(np.asarray(track.looks[track.found]))
+        plan.covered[rows] = track.quality["covered"]
+        behind[rows] = hidden(np.asarray(entire.quality["covered"]), entire.found, limits.max_covered, rate)[part]
     in_frame = mouth_in_frame(plan.plate_from_crop, plan.region, job.info.width, job.info.height)
-    reasons = refusals(plan.found, in_frame, plan.mouth_px, plan.angles[:, 0], job.settings.face)
+    reasons = refusals(plan.found, in_frame, plan.mouth_px, plan.angles[:, 0], behind, limits)
     schedule = make_schedule(
         reasons,
         dub_times(job.info, job.frames, job.request.dub_offset_s),
         dub_duration_s,
         tuple(choice.frames.start - start for choice in choices),
-        float(job.info.rate),
+        rate,
     )
     plan.weight[:] = schedule.weight
     return ShotPlan(choices=tuple(_choice(c, tracking) for c in choices), plan=plan, schedule=schedule)

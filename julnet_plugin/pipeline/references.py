@@ -61,7 +61,7 @@ class References:
         frames: plate frame of each row.
         images: (rows, h, w, 3) uint16 display RGB.
         lips: (rows, 2, 48, 3) the row's lips and its shot's closed mouth, in face units.
-        angles: (rows, 3) yaw, pitch, roll of the row's head in radians.
+        angles: (rows, 3) yaw, pitch, roll of the row's head in radians; NaN in takes that are older than this.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class References:
 def _older(path: Path) -> dict[str, Any]:
     """References of a take that is older than their poses, or than groups."""
     arrays = read_arrays(path, ("shots", "frames", "images", "lips"))
-    angles = np.zeros((len(arrays["shots"]), 3))
+    angles = np.full((len(arrays["shots"]), 3), np.nan)
     try:
         return {**arrays, **read_arrays(path, ("groups", "of_frame")), "angles": angles}
     except TakeError:
