@@ -118,7 +118,7 @@ def _from_flat() -> Float64:
     flat = _flat_face()
     pixel = _SIDE / LOWER_PX
     columns, rows = (flat[:, 0] - _LEFT) / pixel - 0.5, (flat[:, 1] - _TOP) / pixel - 0.5
-    return np.linalg.pinv(np.stack([columns, rows, np.ones(len(flat))], axis=1))
+    return np.asarray(np.linalg.pinv(np.stack([columns, rows, np.ones(len(flat))], axis=1)))
 
 
 def _averaged(picture: Picture, matrix: Float64, step: int) -> tuple[Picture, Float64]:
