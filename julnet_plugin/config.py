@@ -31,12 +31,14 @@ class FaceSettings:
     min_mouth_px: float = 24.0  #: a mouth square smaller than this many plate pixels passes through untouched
     warn_mouth_px: float = 64.0  #: a mouth square smaller than this is re-dubbed, but the take warns of it
     max_yaw_deg: float = 60.0  #: a face turned further than this many degrees passes through untouched
+    max_covered: float = 0.3  #: frames on which something lies over more of the mouth pass through; 1 = none do
 
     def __post_init__(self) -> None:
         _within("face.max_faces", self.max_faces, 1, 64)
         _within("face.min_mouth_px", self.min_mouth_px, 8, 4096)
         _within("face.warn_mouth_px", self.warn_mouth_px, 8, 4096)
         _within("face.max_yaw_deg", self.max_yaw_deg, 10, 90)
+        _within("face.max_covered", self.max_covered, 0, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,8 +114,12 @@ def plan_take(
     """
     tracker = job.manager.face_tracker(job.settings.face.tracker)
     cache = open_cache() if built_in(tracker) else Cache(None)
-    names = ("plate", "frames", "colour_space")
-    seen = {**{name: identity[name] for name in names}, "tracker": tracker.name, "faces": job.settings.face.max_faces}
+    seen = {
+        **{name: identity[name] for name in ("plate", "colour_space")},
+        "span": [job.span.start, job.span.stop],
+        "tracker": tracker.name,
+        "faces": job.settings.face.max_faces,
+    }
     tracking = find_faces(job, folder.work / "tracking", progress, cache, seen)
     choices = choose_faces(job, tracking)
     shots = plan_shots(job, tracking, choices, dub_duration_s)
@@ -125,7 +129,7 @@ def plan_take(
         shots.plan.save(data / PLAN)
     if not (folder.root / STROKES).exists():
         save_document(folder.root / STROKES, _document(job))
-    planned = {**seen, "plan": file_hash(data / PLAN)}
+    planned = {**seen, "frames": identity["frames"], "plan": file_hash(data / PLAN)}
 
     def measure() -> None:
         levels = measure_grain(plate, shots.plan, job.frames, job.transform)
@@ -171,7 +175,7 @@ def _deliver(
     maker = patch_maker_of(job, plate, shots.plan, folder)
     numbers = write_range(maker, sessions, chunks, folder.work, progress)
     files = close_sessions(sessions)
-    stats = frame_stats(numbers, shots.plan, job.frames, references)
+    stats = frame_stats(numbers, shots.plan, shots.schedule.reason, job.frames, references)
     spans = find_spans(stats, float(job.info.rate))
     made_from = file_hash(folder.root / STROKES)
     manifest = build_manifest(job, identity, shots, references, numbers, spans, files, made_from)

@@ -197,7 +197,7 @@ class Previews:
         )
         same = replace(local, dub_offset_s=0.0, refs="auto", in_point=None, out_point=None)
         checked: Job = self._keep("job", _frozen(same), lambda: check_request(local, self.manager))
-        return replace(checked, request=local, frames=block, refs=parse_refs(local.refs, block))
+        return replace(checked, request=local, frames=block, span=block, refs=parse_refs(local.refs, block))
 
     def _held_of(self, info: MediaInfo, frames: FrameRange) -> HeldPlate:
         """The plate with these frames in memory: faces, references and the picture are read from one decoding."""

@@ -210,7 +210,8 @@ def _derive(
     numbers = write_range(maker(kind, overrides), sessions, chunks, staging.work, progress)
     files = close_sessions(sessions)
     save_document(staging.root / STROKES, document)
-    stats = frame_stats(numbers, data.plan, frames, References.load(take.path / DATA / REFERENCES))
+    reasons = [str(row.get("reason", "")) for row in take.manifest["frames"]]
+    stats = frame_stats(numbers, data.plan, reasons, frames, References.load(take.path / DATA / REFERENCES))
     spans = find_spans(stats, float(plate.info.rate))
     made_from = file_hash(staging.root / STROKES)
     files = {**take.manifest["files"], **files, "page": PAGE}

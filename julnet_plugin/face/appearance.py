@@ -1,4 +1,4 @@
-"""What a face looks like in one picture, in a few numbers: enough to know it again and to see a covered mouth."""
+"""What a face looks like in one picture, in a few numbers: enough to know it again and to choose it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from julnet_plugin.face.cover import covered
 from julnet_plugin.face.cutout import VIEW_PX, cut, square_of
 from julnet_plugin.face.lips import LIPS
 
@@ -17,7 +18,6 @@ Float32 = NDArray[np.float32]
 LOOK_PX = 12  #: side of the thumbnail of a face
 _INNER = slice(48, 168)  #: rows and columns of the cut that are face and not hair or background
 _UPPER = slice(1, 7), slice(2, 10)  #: forehead to nose: what speech does not change
-_LOWER = slice(7, 11), slice(3, 9)  #: under the nose to the chin
 _MOUTH = (*LIPS, 152, 176, 400)  #: lips and chin
 
 
@@ -32,6 +32,7 @@ class Appearance:
     look: Picture
     sharpness: float  #: detail over contrast; comparable between pictures of one track only
     inside: float  #: share of lips and chin that lie inside the picture
+    covered: float  #: share of the mouth that something seems to lie over
 
 
 def appearance(picture: Picture, landmarks: Float32, view: Picture | None = None) -> Appearance:
@@ -44,7 +45,8 @@ def appearance(picture: Picture, landmarks: Float32, view: Picture | None = None
     """
     face = view if view is not None else cut(picture, square_of(landmarks), VIEW_PX)[0]
     look = cv2.resize(face, (LOOK_PX, LOOK_PX), interpolation=cv2.INTER_AREA)
-    return Appearance(np.asarray(look, np.uint8), _sharpness(face), _inside(picture, landmarks))
+    hidden = covered(picture, landmarks)
+    return Appearance(np.asarray(look, np.uint8), _sharpness(face), _inside(picture, landmarks), hidden)
 
 
 def likeness(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
@@ -55,21 +57,6 @@ def likeness(a: NDArray[np.generic], b: NDArray[np.generic]) -> float:
     """
     u, v = (_centred(np.asarray(look, np.float32)[_UPPER]) for look in (a, b))
     return float((u * v).sum() / np.sqrt((np.square(u).sum() + 1) * (np.square(v).sum() + 1)))
-
-
-def covered(looks: Picture) -> Float32:
-    """How foreign the lower face is in each picture of one track, as something over the mouth makes it.
-
-    Shape:
-        looks: (T, 12, 12, 3).
-        returns: (T,) 0 for the usual face; above 1 the change is larger than speech and light explain.
-    """
-    lower = looks[:, *_LOWER].astype(np.float32)
-    upper = looks[:, *_UPPER].astype(np.float32)
-    lower = lower / np.maximum(upper.mean(axis=(1, 2, 3)), 1)[:, None, None, None]  # take the light out
-    away = np.abs(lower - np.median(lower, axis=0)).mean(axis=(1, 2, 3))
-    usual = np.percentile(away, 75) if len(away) else 0.0
-    return np.asarray(np.maximum(away - usual, 0) / 0.15, np.float32)
 
 
 def _centred(values: Float32) -> Float32:

@@ -12,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 from julnet_plugin.face.appearance import LOOK_PX, Appearance, appearance, likeness
 from julnet_plugin.face.boxes import box_of, overlap
+from julnet_plugin.face.cover import above_usual
 from julnet_plugin.face.crop import MOUTH_SIZE, UNIT_PX, fit_poses
 from julnet_plugin.face.lips import lip_aperture
 from julnet_plugin.face.tracks import ARRAYS, LANDMARKS, QUALITY, FaceTrack, Rows, array_path
@@ -109,6 +110,10 @@ class Person:
 
     def finish(self, index: int) -> FaceTrack:
         """Close the track and give it its number."""
+        quality = self._quality.finish(writable=True)
+        quality["covered"] = above_usual(quality["covered"], quality["found"])
+        if isinstance(quality, np.memmap):
+            quality.flush()
         for rows, name in zip(self._rows(), ARRAYS, strict=True):
             if rows.path is not None and self._folder is not None:
                 rows.path = rows.path.replace(array_path(self._folder, index, name))
@@ -117,7 +122,7 @@ class Person:
             shot=self._shot,
             frames=FrameRange(start=self._start, stop=self.last_seen + 1),
             landmarks=self._landmarks.finish(),
-            quality=self._quality.finish(),
+            quality=quality,
             looks=self._looks.finish(),
         )
 
@@ -198,5 +203,6 @@ def _quality(face: Face) -> NDArray[np.void]:
     row["mouth_px"] = poses.scale[0] * MOUTH_SIZE / UNIT_PX
     row["yaw"], row["pitch"], row["roll"] = poses.angles()[0]
     row["aperture"] = lip_aperture(landmarks)[0]
+    row["covered"] = seen.covered
     row["box"] = (box.x0, box.y0, box.x1, box.y1)
     return row

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from julnet_plugin.errors import InputError, SettingsError
-from julnet_plugin.face.appearance import covered
 from julnet_plugin.face.crop import fit_poses
 from julnet_plugin.face.lips import lip_aperture, lip_shape, lip_width
 
@@ -38,6 +38,8 @@ _REACH_RAD = 0.105  #: (6°) poses further than this from every group's want a g
 _LEAST = 12  #: … if there are so many frames of them
 _MOST_GROUPS = 6
 _SWITCH = 6.0  #: what going to another group costs; a frame in a wrong group costs its squared distance in reaches
+_CLEAR = 0.1  #: share of the mouth that something may lie over on a reference, if there are any others
+_BESIDE = 2  #: frames on either side of a covered one that are not taken either
 _AGAIN = 0.4  #: cost by which a seed may prefer one frame to another
 
 
@@ -77,6 +79,9 @@ def choose_references(
     """
     frames = np.arange(track.frames.start, track.frames.stop)
     usable = track.found & ~np.isin(frames, list(exclude))
+    over = maximum_filter1d(np.asarray(track.quality["covered"]), 2 * _BESIDE + 1)
+    if (clear := usable & (over <= _CLEAR)).any():
+        usable = clear
     rows = pick_references(
         track.landmarks,
         usable,
@@ -205,8 +210,7 @@ def _flaws(track: FaceTrack) -> Float64:
     quality, found = track.quality, track.found
     usual = max(float(np.median(quality["sharpness"][found])), 1e-6)
     blur = np.maximum(1 - quality["sharpness"] / usual, 0) * 4
-    hidden = np.zeros(len(found))
-    hidden[found] = np.maximum(covered(np.asarray(track.looks[found])) - 0.6, 0)  # a wide open mouth reaches 0.5
+    hidden = np.asarray(quality["covered"], np.float64)
     doubt = np.maximum(0.95 - quality["presence"], 0) * 4
     outside = (1 - quality["inside"]) * 10
     return np.asarray(blur + 4 * hidden + doubt + outside, np.float64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ Float32 = NDArray[np.float32]
 
 LANDMARKS = 478
 ARRAYS = ("landmarks", "quality", "looks")
-_SCHEMA = 1
+_SCHEMA = 2
 
 #: One row a frame. Angles in radians, zero when the face looks into the camera; lengths in plate pixels.
 QUALITY = np.dtype(
@@ -41,6 +41,7 @@ QUALITY = np.dtype(
         ("pitch", "<f4"),
         ("roll", "<f4"),
         ("aperture", "<f4"),  #: gap between the lips in face units
+        ("covered", "<f4"),  #: share of the mouth that something lies over, 0 to 1
         ("box", "<f4", (4,)),  #: x0, y0, x1, y1 around all landmarks
     ]
 )
@@ -62,6 +63,12 @@ class FaceTrack:
     landmarks: Float32
     quality: NDArray[np.void]
     looks: NDArray[np.uint8]
+    whole: FaceTrack | None = None  #: the track that this is a part of
+
+    @property
+    def entire(self) -> FaceTrack:
+        """The same face as far as it was followed, also outside the range that this track was cut to."""
+        return self.whole or self
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -90,6 +97,20 @@ class FaceTrack:
             there = slice(first - self.frames.start, stop - self.frames.start)
             landmarks[here], found[here] = self.landmarks[there], self.found[there]
         return landmarks, found
+
+    def within(self, frames: FrameRange) -> FaceTrack | None:
+        """The part of the track from the first to the last sighting in a range; None where the face isn't seen."""
+        first = max(frames.start - self.frames.start, 0)
+        rows = first + np.flatnonzero(self.found[first : max(frames.stop - self.frames.start, 0)])
+        if not rows.size:
+            return None
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        return replace(
+            self,
+            frames=FrameRange(start=self.frames.start + part.start, stop=self.frames.start + part.stop),
+            **{name: getattr(self, name)[part] for name in ARRAYS},
+            whole=self.entire,
+        )
 
     def typical(self, name: str) -> float:
         """Median of one column of `QUALITY` over the frames with a face."""
@@ -123,6 +144,24 @@ class Tracking:
                 return number
         msg = f"frame {frame} was not tracked ({self.span.start} to {self.span.stop - 1} were)"
         raise ValueError(msg)
+
+    def within(self, frames: FrameRange) -> Tracking:
+        """The shots and faces of a part of the span, numbered from 0; each face still knows its `entire` track."""
+        if frames == self.span:
+            return self
+        shots: list[FrameRange] = []
+        tracks: list[FaceTrack] = []
+        for number, shot in enumerate(self.shots):
+            start, stop = max(shot.start, frames.start), min(shot.stop, frames.stop)
+            if start >= stop:
+                continue
+            here = FrameRange(start=start, stop=stop)
+            for track in self.in_shot(number):
+                part = track.within(here)
+                if part is not None:
+                    tracks.append(replace(part, index=len(tracks), shot=len(shots)))
+            shots.append(here)
+        return replace(self, span=frames, shots=tuple(shots), tracks=tuple(tracks))
 
     def frames_without_face(self) -> list[int]:
         """Plate frames on which no face at all was seen."""
@@ -207,14 +246,14 @@ class Rows:
     def __len__(self) -> int:
         return self._length
 
-    def finish(self) -> NDArray[Any]:
+    def finish(self, *, writable: bool = False) -> NDArray[Any]:
         """The whole array: in memory, or mapped from its file, which is complete then."""
         if self.path is None:
             return np.array(self._pending, self._dtype).reshape(self._length, *self._shape)
         self._flush(self.path)
         with self.path.open("r+b") as file:
             self._write_header(file)
-        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r", allow_pickle=False)
+        mapped: NDArray[Any] = np.load(self.path, mmap_mode="r+" if writable else "r", allow_pickle=False)
         return mapped
 
     def drop(self) -> None:

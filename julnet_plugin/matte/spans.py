@@ -25,7 +25,8 @@ class FrameStats:
     mouth_px: float | None = None  #: side of the mouth square in the plate
     luma: float | None = None  #: mean display luma of the region
     sharpness: float | None = None  #: any measure that grows with detail; compared with the take's median
-    occluded: float | None = None  #: how foreign the lower face looks; above 1 more than speech and light explain
+    occluded: float | None = None  #: share of the mouth that something lies over
+    hidden: bool = False  #: the plate stays because of that
     mouth_outlier: float | None = None  #: deviations of the lip shape from those that the model was taught
     reference_deg: float | None = None  #: turn between this pose and the nearest reference's
 
@@ -37,12 +38,14 @@ class ReviewSpan:
     start: int
     stop: int
     peak: int  #: the frame to look at first
-    expected_cv: float  #: expected error at the peak, code values of 255
+    expected_cv: float  #: expected error at the peak, code values of 255; 0 where the plate stays
     score: float  #: excess error summed over the span; spans are ranked by it
     reasons: tuple[str, ...]  #: most telling first
 
     def sentence(self) -> str:
         """One line for a report, a marker or a tool tip."""
+        if not self.expected_cv:
+            return f"the plate stays: {', '.join(self.reasons)}"
         return f"expect ±{self.expected_cv:.0f} code values: {', '.join(self.reasons)}"
 
 
@@ -64,6 +67,9 @@ def find_spans(
 ) -> list[ReviewSpan]:
     """Find the stretches worth a review, most excess error first.
 
+    Where something is in front of the mouth the plate stays, which a person should know before any uncertainty: such
+    stretches come first.
+
     Args:
         stats: one entry a frame, in plate order.
         rate: frames per second.
@@ -72,8 +78,10 @@ def find_spans(
     """
     settings = settings or SpanSettings()
     found = np.array([s.found for s in stats], bool)
+    held = [_held_span(stats, start, stop, settings) for start, stop in _runs(_hidden(stats), stats)]
+    held.sort(key=lambda s: (-s.score, s.start))
     if not found.any():
-        return []
+        return held[:limit]
     raw = np.array([s.sigma_mean_cv for s in stats], float)
     level = _smoothed(raw, stats, settings.smooth_s * rate)
     median = float(np.median(level[found]))
@@ -102,9 +110,11 @@ def find_spans(
                 reasons=causes.of(start, stop),
             )
         )
-    return sorted(spans, key=lambda s: (-s.score, s.start))[:limit]
+    return [*held, *sorted(spans, key=lambda s: (-s.score, s.start))][:limit]
 
 
+_IN_FRONT = "something is in front of the mouth"
+_OCCLUDED = 0.3  #: share of the mouth
 _OUTLIER = 5.0  #: deviations; 1 frame in 200 of the training speakers goes further
 
 
@@ -134,7 +144,7 @@ class _Causes:
         mouth, luma, sharp = low(self.mouth), low(self.luma), low(self.sharp)
         occluded, outlier, reference = high(self.occluded), high(self.outlier), high(self.reference)
         weighed = [  # how far beyond its limit (1 = at the limit), what to say
-            (occluded / 1.0, "something seems to lie over the mouth"),
+            (occluded / _OCCLUDED, _IN_FRONT),
             (speed / 60, f"fast head turn ({speed:.0f}° a second)"),
             (yaw / 35, f"head turned far to the side ({yaw:.0f}°)"),
             (pitch / 30, f"head tilted far up or down ({pitch:.0f}°)"),
@@ -146,6 +156,23 @@ class _Causes:
         ]
         told = sorted((w for w in weighed if w[0] >= 1), key=lambda w: -w[0])
         return tuple(text for _, text in told) or ("no single cause found",)
+
+
+def _hidden(stats: Sequence[FrameStats]) -> NDArray[np.bool_]:
+    return np.array([s.hidden for s in stats], bool)
+
+
+def _held_span(stats: Sequence[FrameStats], start: int, stop: int, settings: SpanSettings) -> ReviewSpan:
+    """A stretch that nothing was drawn on, as bad as what is always worth a look."""
+    first, last = stats[start].frame, stats[stop - 1].frame
+    return ReviewSpan(
+        start=first,
+        stop=last + 1,
+        peak=(first + last) // 2,
+        expected_cv=0.0,
+        score=settings.always_cv * (stop - start),
+        reasons=(_IN_FRONT,),
+    )
 
 
 def _smoothed(values: NDArray[np.float64], stats: Sequence[FrameStats], deviation: float) -> NDArray[np.float64]:

@@ -33,10 +33,16 @@ class EnduringEngine(Engine):
     def __init__(self, build: Callable[[str], Engine], device: str) -> None:
         self._build = build
         self._shot: tuple[Float32, Float32 | None] | None = None
+        self._quiet: Float32 | None = None
         try:
             self._adopt(build(device))
         except DeviceMemoryError as exc:
             self._to_cpu(exc)
+
+    def hear_silence(self, quiet: Float32) -> None:
+        """As `Engine.hear_silence`; kept, because another engine must hear it too."""
+        self._quiet = quiet
+        self._enduring(lambda: self._engine.hear_silence(quiet))
 
     def set_references(self, refs: Float32, lips: Float32 | None = None) -> None:
         """As `Engine.set_references`; kept, because another engine may need them."""
@@ -78,6 +84,8 @@ class EnduringEngine(Engine):
 
     def _to_cpu(self, exc: DeviceError) -> None:
         self._adopt(self._build("cpu"))
+        if self._quiet is not None:
+            self._engine.hear_silence(self._quiet)
         self._say(f"{exc.reason}: going on on the CPU, which is slower")
 
     def _adopt(self, engine: Engine) -> None:

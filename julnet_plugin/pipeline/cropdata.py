@@ -51,7 +51,7 @@ class Plan:
         angles: (T, 3) float64, yaw, pitch, roll in radians.
         found: (T,) bool, the tracker saw the chosen face.
         sharpness: (T,) float32, the tracker's measure of detail; 0 where not found.
-        covered: (T,) float32, above 1 something seems to lie over the mouth.
+        covered: (T,) float32, share of the mouth that something lies over.
     """
 
     plate_from_crop: NDArray[np.float64]

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from julnet_plugin.model.engine import Engine
     from julnet_plugin.types import AudioInfo, FrameRange, MediaInfo, RedubRequest
 
+_KNOWN_S = 8.0  #: a shorter range's references are looked for in its shot around it, in about so much of the plate
 _MOST_WORKERS = 4  #: each holds its own activations: up to 0.3 GB for the `paper` network
 #: Least bytes for one plate pixel of each delivery, from quiet pictures; half of it must be free before a job starts.
 _BYTES_PER_PIXEL = {"prores": 0.3, "prores4444": 0.45, "h264": 0.04, "png": 1.0, "exr": 0.1}
@@ -42,6 +43,7 @@ class Job:
     settings: Settings
     info: MediaInfo  #: the plate
     frames: FrameRange  #: plate frames that the take holds
+    span: FrameRange  #: plate frames that faces are followed through: at least `frames`, and what is near
     dub: AudioInfo
     refs: tuple[int, ...]  #: plate frames that the user chose as references; empty = chosen for them
     transform: DisplayTransform  #: between the plate's values and display RGB
@@ -78,7 +80,8 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
     info = probe(request.plate)
     refuse_interlaced(info)
     frames = frame_range(info, request.in_point, request.out_point)
-    refs = parse_refs(request.refs, frames)
+    span = neighbourhood(frames, info)
+    refs = parse_refs(request.refs, span)
     transform = DisplayTransform(info, request.colour_space)
     dub = audio_stream_info(request.dub, request.dub_track)
     _check_offset(request.dub_offset_s, dub, info, frames)
@@ -99,6 +102,7 @@ def check_request(request: RedubRequest, manager: Manager) -> Job:
         settings=settings,
         info=info,
         frames=frames,
+        span=span,
         dub=dub,
         refs=refs,
         transform=transform,
@@ -165,12 +169,25 @@ def _check_certificate(settings: Settings) -> None:
         identity()
 
 
+def neighbourhood(frames: FrameRange, info: MediaInfo) -> FrameRange:
+    """A range, made longer on both sides where it is short: a person is not known from one second.
+
+    References may be taken from all of it that belongs to the same shot.
+    """
+    from julnet_plugin.types import FrameRange
+
+    length = max(round(_KNOWN_S * float(info.rate)), len(frames))
+    start = min(frames.start - (length - len(frames)) // 2, info.frame_count - length)
+    start = max(start, 0)
+    return FrameRange(start=start, stop=min(start + length, info.frame_count))
+
+
 def parse_refs(text: str, frames: FrameRange) -> tuple[int, ...]:
     """The plate frames in "12,40,77"; empty for "auto".
 
     Raises:
         SettingsError: not a list of frames.
-        TimeRangeError: a frame outside the range.
+        TimeRangeError: a frame outside these frames.
     """
     clean = text.strip()
     if clean == "auto":
@@ -183,7 +200,7 @@ def parse_refs(text: str, frames: FrameRange) -> tuple[int, ...]:
     outside = [ref for ref in refs if ref not in frames]
     if outside:
         raise TimeRangeError(
-            f"reference frame {outside[0]} lies outside the range: choose among frames {frames.start} to "
+            f"reference frame {outside[0]} lies too far from the range: choose among frames {frames.start} to "
             f"{frames.stop - 1}",
             requested=outside[0],
             available=f"{frames.start} to {frames.stop - 1}",

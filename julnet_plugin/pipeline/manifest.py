@@ -16,6 +16,7 @@ import numpy as np
 import julnet_plugin
 from julnet_plugin.interchange.comp import held_keys
 from julnet_plugin.matte.spans import FrameStats, ReviewSpan
+from julnet_plugin.pipeline.schedule import COVERED
 from julnet_plugin.pipeline.scripts import script_files
 from julnet_plugin.take import SCHEMA, STROKES, VERSION
 
@@ -146,7 +147,9 @@ def updated_rows(rows: Sequence[Mapping[str, Any]], stats: NDArray[np.void]) -> 
     return [{**row, "coverage_px": float(numbers["coverage_px"])} for row, numbers in zip(rows, stats, strict=True)]
 
 
-def frame_stats(stats: NDArray[np.void], plan: Plan, frames: FrameRange, references: References) -> list[FrameStats]:
+def frame_stats(
+    stats: NDArray[np.void], plan: Plan, reasons: Sequence[str], frames: FrameRange, references: References
+) -> list[FrameStats]:
     """What is known of every frame, for finding the stretches that are worth a look."""
     degrees = np.degrees(plan.angles)
     away = _reference_distance(plan, frames, references)
@@ -166,6 +169,7 @@ def frame_stats(stats: NDArray[np.void], plan: Plan, frames: FrameRange, referen
                 luma=float(row["luma"]),
                 sharpness=float(plan.sharpness[position]),
                 occluded=float(plan.covered[position]),
+                hidden=reasons[position] == COVERED,
                 mouth_outlier=_known(row["outlier"]),
                 reference_deg=float(away[position]),
             )
@@ -307,7 +311,9 @@ def _reference_distance(plan: Plan, frames: FrameRange, references: References) 
     away = np.zeros(len(plan), np.float64)
     for group in np.unique(references.groups):
         here = references.of_frame == group
-        poses = plan.angles[references.frames[references.groups == group] - frames.start, :2]
+        poses = references.angles[references.groups == group, :2]
+        if np.isnan(poses).any():  # a take that is older than poses: its references lie in its range
+            poses = plan.angles[references.frames[references.groups == group] - frames.start, :2]
         turn = np.linalg.norm(plan.angles[here, None, :2] - poses[None], axis=2)
         away[here] = np.degrees(turn.min(axis=1))
     return away

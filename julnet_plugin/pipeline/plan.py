@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from julnet_plugin.errors import MediaError
 from julnet_plugin.pipeline.cache import Cache
 from julnet_plugin.pipeline.cropdata import Plan
 from julnet_plugin.pipeline.dub import RATE_HZ, read_mono_16k
@@ -57,7 +58,7 @@ def find_faces(
     key: Mapping[str, object] | None = None,
     plate: PlateReader | None = None,
 ) -> Tracking:
-    """Follow every face through the range, once: a resumed job opens what the first one left in `folder`.
+    """Follow every face through the range and what is near, once; a resumed job opens what the first left in `folder`.
 
     Args:
         job: what is rendered.
@@ -66,23 +67,32 @@ def find_faces(
         cache: where the tracking of an earlier take may be, and this one is kept.
         key: what the tracking depends on.
         plate: to read from; opened here where None.
+
+    Returns:
+        The faces of the range; each knows its `entire` track, through what is near.
     """
     from julnet_plugin.face.track import TrackSettings, track_plate
     from julnet_plugin.face.tracks import Tracking
     from julnet_plugin.media.reader import open_plate
 
     if folder.is_dir():
-        return Tracking.load(folder)
+        return Tracking.load(folder).within(job.frames)
     cache, key = cache or Cache(None), key or {}
     if cache.fetch("faces", key, folder):
-        progress("track", len(job.frames), len(job.frames))
-        return Tracking.load(folder)
+        progress("track", len(job.span), len(job.span))
+        return Tracking.load(folder).within(job.frames)
     tracker = job.manager.face_tracker(job.settings.face.tracker)
 
     def pictures() -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        with open_plate(job.info) if plate is None else nullcontext(plate) as reader:
-            for frame in reader.frames(job.frames):
-                yield frame.index, job.transform.to_preview(frame.rgb)
+        last = job.frames.start - 1
+        try:
+            with open_plate(job.info) if plate is None else nullcontext(plate) as reader:
+                for frame in reader.frames(job.span):
+                    last = frame.index
+                    yield last, job.transform.to_preview(frame.rgb)
+        except MediaError:
+            if last + 1 < job.frames.stop:
+                raise  # a plate that is damaged behind the range has all that the take needs
 
     ahead = prefetch(pictures(), _AHEAD)
     try:
@@ -92,14 +102,14 @@ def find_faces(
             tracker,
             TrackSettings(max_faces=job.settings.face.max_faces),
             progress,
-            span=job.frames,
+            span=job.span,
             folder=folder,
         )
     finally:
         ahead.close()
         tracker.close()
     cache.store("faces", key, folder.iterdir())
-    return tracking
+    return tracking.within(job.frames)
 
 
 def choose_faces(job: Job, tracking: Tracking) -> tuple[Choice, ...]:
@@ -121,32 +131,37 @@ def choose_faces(job: Job, tracking: Tracking) -> tuple[Choice, ...]:
 
 def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_duration_s: float) -> ShotPlan:
     """Plan every frame of the range; one whose face cannot be re-dubbed passes through, even if all do."""
-    from julnet_plugin.face.appearance import covered
+    from julnet_plugin.face.cover import hidden
     from julnet_plugin.face.crop import plan_crops
 
     start, count = job.frames.start, len(job.frames)
     plan = _empty_plan(count)
+    behind = np.zeros(count, bool)
+    limits, rate = job.settings.face, float(job.info.rate)
     for choice in choices:
         plan.shot[choice.frames.start - start : choice.frames.stop - start] = choice.shot
         if choice.track is None:
             continue
-        crops = plan_crops(choice.track.landmarks, choice.track.found, float(job.info.rate))
-        rows = slice(choice.track.frames.start - start, choice.track.frames.stop - start)
-        plan.plate_from_crop[rows] = crops.plate_from_crop
-        plan.region[rows] = crops.region
-        plan.mouth_px[rows] = crops.mouth_px
-        plan.angles[rows] = crops.angles
-        plan.found[rows] = crops.found
-        plan.sharpness[rows] = choice.track.quality["sharpness"]
-        plan.covered[rows][crops.found] = covered(np.asarray(choice.track.looks[crops.found]))
+        track, entire = choice.track, choice.track.entire
+        crops = plan_crops(entire.landmarks, entire.found, rate)
+        rows = slice(track.frames.start - start, track.frames.stop - start)
+        part = slice(track.frames.start - entire.frames.start, track.frames.stop - entire.frames.start)
+        plan.plate_from_crop[rows] = crops.plate_from_crop[part]
+        plan.region[rows] = crops.region[part]
+        plan.mouth_px[rows] = crops.mouth_px[part]
+        plan.angles[rows] = crops.angles[part]
+        plan.found[rows] = crops.found[part]
+        plan.sharpness[rows] = track.quality["sharpness"]
+        plan.covered[rows] = track.quality["covered"]
+        behind[rows] = hidden(np.asarray(entire.quality["covered"]), entire.found, limits.max_covered, rate)[part]
     in_frame = mouth_in_frame(plan.plate_from_crop, plan.region, job.info.width, job.info.height)
-    reasons = refusals(plan.found, in_frame, plan.mouth_px, plan.angles[:, 0], job.settings.face)
+    reasons = refusals(plan.found, in_frame, plan.mouth_px, plan.angles[:, 0], behind, limits)
     schedule = make_schedule(
         reasons,
         dub_times(job.info, job.frames, job.request.dub_offset_s),
         dub_duration_s,
         tuple(choice.frames.start - start for choice in choices),
-        float(job.info.rate),
+        rate,
     )
     plan.weight[:] = schedule.weight
     return ShotPlan(choices=tuple(_choice(c, tracking) for c in choices), plan=plan, schedule=schedule)

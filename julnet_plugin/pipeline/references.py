@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 Float32 = NDArray[np.float32]
 
 REFERENCES = "references.npz"
-_ARRAYS = ("shots", "groups", "of_frame", "frames", "images", "lips")
+_ARRAYS = ("shots", "groups", "of_frame", "frames", "images", "lips", "angles")
 _FADE = 2  #: frames on either side of a frame whose groups it is drawn with: a takeover lasts five frames
 _CLOSED_FROM = 2000  #: frames of a long shot that are enough to know its closed mouth
 
@@ -60,6 +60,7 @@ class References:
         frames: plate frame of each row.
         images: (rows, h, w, 3) uint16 display RGB.
         lips: (rows, 2, 48, 3) the row's lips and its shot's closed mouth, in face units.
+        angles: (rows, 3) yaw, pitch, roll of the row's head in radians; NaN in takes that are older than this.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class References:
         frames: NDArray[np.int64],
         images: NDArray[np.uint16],
         lips: Float32,
+        angles: NDArray[np.float64],
     ) -> None:
         self.shots, self.groups, self.of_frame = shots, groups, of_frame
-        self.frames, self.images, self.lips = frames, images, lips
+        self.frames, self.images, self.lips, self.angles = frames, images, lips, angles
 
     def images_of(self, group: int) -> Float32:
         """(N, h, w, 3) float32 display RGB."""
@@ -134,15 +136,26 @@ class References:
         try:
             return cls(**read_arrays(path, _ARRAYS))
         except TakeError:
-            arrays = read_arrays(path, ("shots", "frames", "images", "lips"))
-            shots, groups = np.unique(arrays["shots"], return_inverse=True)
-            shot = Plan.load(path.with_name(PLAN)).shot
-            of_frame = np.where(np.isin(shot, shots), np.searchsorted(shots, shot), -1)
-            return cls(**arrays, groups=groups.astype(np.int64), of_frame=of_frame.astype(np.int32))
+            return cls(**_older(path))
+
+
+def _older(path: Path) -> dict[str, Any]:
+    """References of a take that is older than their poses, or than groups."""
+    arrays = read_arrays(path, ("shots", "frames", "images", "lips"))
+    angles = np.full((len(arrays["shots"]), 3), np.nan)
+    try:
+        return {**arrays, **read_arrays(path, ("groups", "of_frame")), "angles": angles}
+    except TakeError:
+        shots, groups = np.unique(arrays["shots"], return_inverse=True)
+        shot = Plan.load(path.with_name(PLAN)).shot
+        of_frame = np.where(np.isin(shot, shots), np.searchsorted(shots, shot), -1).astype(np.int32)
+        return {**arrays, "groups": groups.astype(np.int64), "of_frame": of_frame, "angles": angles}
 
 
 def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
     """Plate frames of each shot's references: the user's for every shot, or the best of the shot's own.
+
+    A face that was followed beyond the range lends its frames there too.
 
     Raises:
         SettingsError: one of the user's frames does not show the face that is re-dubbed.
@@ -150,7 +163,7 @@ def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
     from julnet_plugin.face.references import choose_references, group_poses
 
     count = job.engine.info.n_refs
-    tracks = {choice.shot: choice.track for choice in choices if choice.track is not None}
+    tracks = _entire(choices)
     groups: list[tuple[int, tuple[int, ...]]] = []
     of_frame = np.full(len(plan), -1, np.int32)
     if job.refs:
@@ -178,18 +191,15 @@ def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
 
 def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: Chosen) -> References:
     """Read the chosen frames, cut their crops and measure their lips."""
-    from julnet_plugin.model.lips import (
-        SHAPE_POINTS,
-        inner_gap,
-    )  # late: torch, which who only looks at references does without
+    from julnet_plugin.model.lips import SHAPE_POINTS, inner_gap  # late: torch, which who only looks does without
 
-    size = job.engine.info.crop_size
+    size, tracks = job.engine.info.crop_size, _entire(choices)
+    wanted = sorted({frame for _, frames in chosen.groups for frame in frames})
+    places = _places(job, plan, tracks, wanted)
     crops: dict[int, NDArray[np.uint16]] = {}
-    for frame in frames_at(plate, (frame for _, frames in chosen.groups for frame in frames)):
-        affine = plan.plate_from_crop[frame.index - job.frames.start]
-        crop = display_crop(frame.rgb, job.transform, affine, size)
+    for frame in frames_at(plate, wanted):
+        crop = display_crop(frame.rgb, job.transform, places[frame.index][0], size)
         crops[frame.index] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
-    tracks = {choice.shot: choice.track for choice in choices if choice.track is not None}
     rows, lips = [], []
     for group, (shot, frames) in enumerate(chosen.groups):
         shapes = reference_lips(tracks, shot, frames)
@@ -203,7 +213,36 @@ def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[C
         frames=np.array([frame for _, _, frame in rows], np.int64),
         images=np.stack([crops[frame] for _, _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16),
         lips=np.stack(lips) if lips else np.zeros((0, 2, len(SHAPE_POINTS), 3), np.float32),
+        angles=np.stack([places[frame][1] for _, _, frame in rows]) if rows else np.zeros((0, 3)),
     )
+
+
+def _entire(choices: Sequence[Choice]) -> dict[int, FaceTrack]:
+    """The face of each shot as far as it was followed."""
+    return {choice.shot: choice.track.entire for choice in choices if choice.track is not None}
+
+
+def _places(
+    job: Job, plan: Plan, tracks: Mapping[int, FaceTrack], frames: Sequence[int]
+) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Where the crop of each plate frame lies (2, 3), and its head's angles (3,)."""
+    from julnet_plugin.face.crop import plan_crops
+
+    places, beyond = {}, {}
+    for frame in frames:
+        if frame in job.frames:
+            row = frame - job.frames.start
+            places[frame] = plan.plate_from_crop[row], plan.angles[row]
+        else:
+            shot = next(shot for shot, track in tracks.items() if track.row(frame) is not None)
+            beyond.setdefault(shot, []).append(frame)
+    for shot, outside in beyond.items():
+        track = tracks[shot]
+        crops = plan_crops(track.landmarks, track.found, float(job.info.rate))
+        for frame in outside:
+            row = frame - track.frames.start
+            places[frame] = crops.plate_from_crop[row], crops.angles[row]
+    return places
 
 
 def reference_lips(tracks: Mapping[int, FaceTrack], shot: int, frames: Sequence[int]) -> Float32:

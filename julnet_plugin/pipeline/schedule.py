@@ -24,6 +24,7 @@ NO_FACE = "no face"
 OUT_OF_FRAME = "mouth out of frame"
 TOO_SMALL = "mouth too small"
 PROFILE = "face turned away"
+COVERED = "something is in front of the mouth"
 NO_DUB = "no dub here"
 
 
@@ -76,10 +77,12 @@ def refusals(
     in_frame: NDArray[np.bool_],
     mouth_px: NDArray[np.float64],
     yaw_rad: NDArray[np.float64],
+    hidden: NDArray[np.bool_],
     limits: FaceSettings,
 ) -> list[str]:
     """Why each frame's face cannot be re-dubbed; "" where it can. All arrays are (T,)."""
-    reasons = np.full(len(found), "", dtype="<U24")
+    reasons = np.full(len(found), "", dtype=object)
+    reasons[hidden] = COVERED
     reasons[np.abs(yaw_rad) > np.radians(limits.max_yaw_deg)] = PROFILE
     reasons[mouth_px < limits.min_mouth_px] = TOO_SMALL
     reasons[~in_frame] = OUT_OF_FRAME

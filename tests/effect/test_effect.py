@@ -7,11 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import OpenEXR
 import pytest
 import soundfile
 from numpy.typing import NDArray
+from skimage.data import chelsea
 
 from julnet_plugin.errors import (
     InputError,
@@ -21,6 +23,7 @@ from julnet_plugin.errors import (
     TakeError,
     TimeRangeError,
 )
+from julnet_plugin.face.detect import MediaPipeFaceMesh
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.reader import open_plate
 from julnet_plugin.pipeline import schedule
@@ -308,10 +311,10 @@ def test_a_variable_rate_plate_keeps_its_frames_and_their_times(
 
 
 def test_chosen_references_are_used_and_wrong_ones_named(render: Render, tmp_path: Path) -> None:
-    made = render(tmp_path / "take", refs="2, 9,15", out_point="16")
-    assert sorted(made.manifest["shots"][0]["references"]) == [2, 2, 9, 9, 15]
-    with pytest.raises(TimeRangeError, match="frame 20 lies outside"):
-        render(tmp_path / "other", refs="2,20", out_point="16")
+    made = render(tmp_path / "take", refs="2, 9,20", out_point="16")
+    assert sorted(made.manifest["shots"][0]["references"]) == [2, 2, 9, 9, 20]
+    with pytest.raises(TimeRangeError, match="frame 24 lies too far from the range"):
+        render(tmp_path / "other", refs="2,24", out_point="16")
     with pytest.raises(SettingsError, match="not a choice of references"):
         render(tmp_path / "other", refs="all")
     with pytest.raises(SettingsError, match="this model takes 5"):
@@ -357,3 +360,42 @@ def test_a_take_that_is_damaged_or_newer_is_refused_in_one_sentence(take: Take, 
         (tmp_path / "take.json").write_text(wrong)
         with pytest.raises(TakeError, match=words):
             load_take(tmp_path)
+
+
+def test_a_short_range_takes_references_from_its_shot_around_it_and_never_from_behind_a_cut(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    other = [np.ascontiguousarray(255 - picture[:, ::-1]) for picture in portrait[:6]]
+    plate = write_plate([*portrait[:14], *other])
+    made = render(tmp_path / "take", plate=plate, in_point="5", out_point="8")
+    chosen = made.manifest["shots"][0]["references"]
+    assert len(set(chosen)) == 5, "three frames would have had to repeat"
+    assert max(chosen) < 14
+    assert [row["frame"] for row in made.manifest["frames"]] == [5, 6, 7]
+    assert len(made.manifest["shots"]) == 1
+
+
+def test_where_something_is_in_front_of_the_mouth_the_plate_stays_and_the_take_says_so(
+    render: Render, write_plate: WritePlate, portrait: list[Picture], tmp_path: Path
+) -> None:
+    tracker = MediaPipeFaceMesh()
+    pictures = [picture.copy() for picture in portrait]
+    for picture in pictures[10:14]:
+        face = tracker.detect(picture, 1)[0]
+        (x, y), reach = face[[13, 14], :2].mean(axis=0).round().astype(int), int(0.36 * np.ptp(face[:, 0]))
+        here = picture[y - reach : y + reach, x - reach : x + reach]
+        here[:] = cv2.resize(chelsea(), (2 * reach, 2 * reach), interpolation=cv2.INTER_AREA)
+    tracker.close()
+    made = render(tmp_path / "take", plate=write_plate(pictures))
+    rows = made.manifest["frames"]
+    held = [row["frame"] for row in rows if row["reason"]]
+    assert {10, 11, 12, 13} <= set(held) <= set(range(7, 17))
+    assert {row["reason"] for row in rows if row["reason"]} == {"something is in front of the mouth"}
+    weights = np.array([row["weight"] for row in rows])
+    assert np.abs(np.diff(weights)).max() < 0.2, "the plate comes and goes softly"
+    assert max(weights[:6].max(), weights[18:].max()) > 0.8
+    assert made.manifest["review"][0]["reasons"] == ["something is in front of the mouth"]
+    assert not set(held) & set(made.manifest["shots"][0]["references"])
+    assert any("something is in front of the mouth" in warning for warning in made.manifest["warnings"])
+    anyway = render(tmp_path / "anyway", plate=write_plate(pictures), settings={"face.max_covered": 1.0})
+    assert all(row["redubbed"] for row in anyway.manifest["frames"])

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import SettingsError, TakeError
 from julnet_plugin.pipeline.cropdata import PLAN, Plan, write_arrays
+from julnet_plugin.pipeline.inputs import neighbourhood
 from julnet_plugin.pipeline.paint import Painter
 from julnet_plugin.pipeline.references import References, choose_frames
+from julnet_plugin.types import FrameRange
 
 SIZE = (26, 20)
 #: shot 0 has groups 0 and 1, nobody is in shot 1, shot 2 has group 2
@@ -47,6 +49,7 @@ def references() -> References:
         frames=np.array([3, 8, 12, 17, 25, 28]),
         images=rng.integers(0, 65535, (6, *SIZE, 3)).astype(np.uint16),
         lips=rng.standard_normal((6, 2, 48, 3)).astype(np.float32),
+        angles=np.zeros((6, 3)),
     )
 
 
@@ -144,7 +147,9 @@ def job(refs: tuple[int, ...]) -> Any:
 
 def test_references_that_the_user_chose_serve_every_frame_in_the_order_given() -> None:
     tracks = [
-        SimpleNamespace(shot=shot, track=SimpleNamespace(row=lambda frame: frame if frame < 30 else None))
+        SimpleNamespace(
+            shot=shot, track=SimpleNamespace(entire=SimpleNamespace(row=lambda frame: frame if frame < 30 else None))
+        )
         for shot in (0, 2)
     ]
     turning = plan()
@@ -154,3 +159,15 @@ def test_references_that_the_user_chose_serve_every_frame_in_the_order_given() -
     assert chosen.of_frame.tolist() == [0] * 20 + [-1] * 4 + [1] * 6
     with pytest.raises(SettingsError, match="reference frame 44 does not show the face"):
         choose_frames(job((44,)), tracks, turning)  # type: ignore[arg-type]
+
+
+def test_a_short_range_is_looked_at_with_what_is_near_and_a_long_one_by_itself() -> None:
+    info = SimpleNamespace(rate=25, frame_count=500)
+    near = [
+        (found.start, found.stop)
+        for start, stop in ((0, 25), (240, 265), (490, 500), (100, 400), (0, 500))
+        if (found := neighbourhood(FrameRange(start=start, stop=stop), info))  # type: ignore[arg-type]
+    ]
+    assert near == [(0, 200), (153, 353), (300, 500), (100, 400), (0, 500)]
+    few = neighbourhood(FrameRange(start=3, stop=5), SimpleNamespace(rate=25, frame_count=40))  # type: ignore[arg-type]
+    assert few == FrameRange(start=0, stop=40)

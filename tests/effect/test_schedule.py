@@ -84,12 +84,14 @@ def test_weight_is_zero_exactly_where_inactive_and_never_jumps_inside_a_shot(
 
 
 def test_every_refusal_has_its_word_and_no_face_comes_first() -> None:
-    found = np.array([True, True, True, True, False])
-    in_frame = np.array([True, True, True, False, False])
-    mouth = np.array([100.0, 100.0, 20.0, 100.0, 10.0])
-    yaw = np.radians([10.0, -75.0, 0.0, 0.0, 0.0])
-    assert schedule.refusals(found, in_frame, mouth, yaw, FaceSettings()) == [
+    found = np.array([True, True, True, True, True, False])
+    in_frame = np.array([True, True, True, True, False, False])
+    mouth = np.array([100.0, 100.0, 100.0, 20.0, 100.0, 10.0])
+    yaw = np.radians([10.0, 0.0, -75.0, 0.0, 0.0, 0.0])
+    hidden = np.array([False, True, True, False, True, True])
+    assert schedule.refusals(found, in_frame, mouth, yaw, hidden, FaceSettings()) == [
         "",
+        schedule.COVERED,
         schedule.PROFILE,
         schedule.TOO_SMALL,
         schedule.OUT_OF_FRAME,

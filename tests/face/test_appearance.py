@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from julnet_plugin.face.appearance import appearance, covered, likeness
+from julnet_plugin.face.appearance import appearance, likeness
 from julnet_plugin.face.detect import MediaPipeFaceMesh
 
 Picture = NDArray[np.uint8]
@@ -49,28 +47,3 @@ def test_the_share_of_the_mouth_inside_the_picture_is_counted(portrait: Picture,
     assert appearance(portrait, face).inside == 1.0
     assert 0.2 < appearance(np.ascontiguousarray(portrait[:lips]), face).inside < 0.8
     assert appearance(np.ascontiguousarray(portrait[: lips - 40]), face).inside == 0.0
-
-
-def test_a_hand_over_the_mouth_stands_out_and_speech_does_not(make_looks: Callable[..., Picture]) -> None:
-    looks = make_looks(40)
-    hidden = covered(looks)
-    assert hidden[:30].max() < 1
-    looks[30:33, 7:11, 3:9] = (150, 110, 230)
-    assert covered(looks)[30:33].min() > 1
-    assert covered(looks)[:30].max() < 1
-
-
-@pytest.fixture
-def make_looks(portrait: Picture, face: NDArray[np.float32]) -> Callable[..., Picture]:
-    """Looks of a talking face in flickering light."""
-
-    def make(count: int) -> Picture:
-        looks = []
-        for i in range(count):
-            picture = portrait.copy()
-            cv2.ellipse(picture, (220, 163), (16, 2 + int(5 + 5 * np.sin(i))), 0, 0, 360, (60, 20, 20), -1)
-            light = 1 - 0.15 * np.cos(i / 3)
-            looks.append(appearance((picture * min(light, 1.0)).astype(np.uint8), face).look)
-        return np.stack(looks)
-
-    return make

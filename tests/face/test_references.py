@@ -120,7 +120,7 @@ def test_flawed_frames_are_avoided(talk: FaceTrack, flaw: str) -> None:
 
 def test_a_covered_mouth_is_avoided(talk: FaceTrack) -> None:
     bad = set(choose_references(talk, 5))
-    talk.looks[[frame - 50 for frame in bad], 7:] = (30, 200, 30)
+    talk.quality["covered"][[frame - 50 for frame in bad]] = 0.2
     assert not bad & set(choose_references(talk, 5))
 
 

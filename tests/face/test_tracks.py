@@ -130,3 +130,21 @@ def test_rows_grow_in_a_file_as_in_memory(tmp_path: Path, count: int) -> None:
     if count:
         assert np.array_equal(there.finish(), expected)
         assert np.array_equal(np.load(tmp_path / "rows.npy"), expected)
+
+
+def test_a_part_of_a_tracking_counts_from_0_and_its_faces_still_know_all_of_themselves(tracking: Tracking) -> None:
+    part = tracking.within(FrameRange(start=13, stop=35))
+    assert (part.span, part.shots) == (
+        FrameRange(start=13, stop=35),
+        (FrameRange(start=13, stop=25), FrameRange(start=25, stop=35)),
+    )
+    assert [(t.index, t.shot, t.frames.start, t.frames.stop) for t in part.tracks] == [
+        (0, 0, 14, 25),  # not seen on frame 13
+        (1, 0, 13, 20),
+        (2, 1, 30, 35),
+    ]
+    assert [t.entire.frames for t in part.tracks] == [t.frames for t in tracking.tracks]
+    assert np.array_equal(part.tracks[0].landmarks, tracking.tracks[0].landmarks[4:])
+    again = part.within(FrameRange(start=26, stop=35))
+    assert [(t.index, t.shot, t.frames.start, t.entire.frames.start) for t in again.tracks] == [(0, 0, 30, 30)]
+    assert not tracking.within(FrameRange(start=25, stop=29)).tracks

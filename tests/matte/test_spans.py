@@ -54,7 +54,7 @@ def test_a_take_that_is_bad_throughout_is_one_span():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"occluded": 1.4}, "something seems to lie over the mouth"),
+        ({"occluded": 0.4}, "something is in front of the mouth"),
         ({"yaw_deg": 50}, "far to the side (50°)"),
         ({"mouth_outlier": 6}, "lips outside what the model was taught (6.0 deviations)"),
         ({"mouth_px": 40}, "small face (mouth 40 px wide)"),
@@ -103,3 +103,15 @@ def test_no_more_spans_than_asked_for():
     for start in range(20, 400, 40):
         stats = worse(stats, start, start + 10, 9)
     assert len(find_spans(stats, RATE, limit=3)) == 3
+
+
+def test_stretches_in_which_something_is_in_front_of_the_mouth_come_first_with_their_reason():
+    stats = worse(take(), 100, 130, 60)
+    stats = [replace(s, found=False, hidden=True) if 20 <= s.frame < 30 else s for s in stats]
+    first, second = find_spans(stats, RATE)[:2]
+    assert (first.start, first.stop, first.expected_cv) == (20, 30, 0)
+    assert first.reasons == ("something is in front of the mouth",)
+    assert first.sentence() == "the plate stays: something is in front of the mouth"
+    assert abs(second.start - 100) <= 2
+    (whole,) = find_spans([replace(s, found=False, hidden=True) for s in take(50)], RATE)
+    assert (whole.start, whole.stop) == (0, 50)

@@ -102,3 +102,23 @@ def test_a_cpu_without_memory_is_one_sentence(
     engine._network.forward = lambda *_: torch.empty(1 << 60)  # type: ignore[attr-defined]
     with pytest.raises(DeviceMemoryError, match="the machine has too little free memory"):
         engine.run(*arrays)
+
+
+def test_silence_reaches_the_engine_that_draws_and_the_one_that_takes_over(
+    make_generator: Callable[..., Generator], make_inputs: Any, describe: Any
+) -> None:
+    network = make_generator("rt")
+    info = describe(network)
+    *arrays, refs = make_inputs(network, frames=2).arrays()
+    quiet = np.full(info.audio_size, 0.5, np.float32)
+    gpu = Gpu(network, info, -1)
+    cpu = TorchEngine(network, info, "cpu", "float32")
+    heard: list[str] = []
+    for engine in (gpu, cpu):
+        engine.hear_silence = lambda _, device=engine.device: heard.append(device)  # type: ignore[method-assign,misc]
+    engine = EnduringEngine(lambda device: cpu if device == "cpu" else gpu, "cuda")
+    engine.hear_silence(quiet)
+    assert heard == ["cuda:0"]
+    engine.set_references(refs)
+    engine.run(*arrays)
+    assert heard == ["cuda:0", "cpu"]
