@@ -1,12 +1,11 @@
 """Playing: sound is the master clock, the picture follows it; without a sound device the wall clock is.
 
-The picture is never waited for: a frame that is not decoded in time is dropped, counted, and the count is shown. What
-takes a picture from the wish to the screen is measured, and pictures are wished for by so much ahead of the sound.
+The picture is never waited for: a frame that is not decoded in time is dropped, counted, and the count is shown. How
+long pictures take to make is measured, and they are wished for by so much ahead; one that is early waits for its sound.
 """
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import deque
 from collections.abc import Callable
@@ -76,11 +75,13 @@ class Player(QObject):
         self._last_shown: int | None = None
         self._count_due = 0
         self._told_behind = False
-        self._asked: dict[int, float] = {}  # frames that are not on screen yet, and when they were wished for
+        self._asked: dict[int, float] = {}  # frames that are not made yet, and when they were wished for
         self._took_s: deque[float] = deque(maxlen=7)
         self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._tick)
+        window.renderer.made.connect(self._measure)
         window.renderer.shown.connect(self._count)
+        window.renderer.due_in_s = self._due_in_s
 
     @property
     def playing(self) -> bool:
@@ -138,6 +139,7 @@ class Player(QObject):
         if self.playing:
             heard = self._frame_at(0.0)
             self._timer.stop()
+            self._window.renderer.forget_waiting()
             self.speed = 0
             self._silence()
             if self._due is not None and heard != self._due:
@@ -172,6 +174,7 @@ class Player(QObject):
 
     def _start_clock(self, frame: int) -> None:
         self._asked.clear()
+        self._window.renderer.forget_waiting()
         self._origin, self._began = frame, self._clock()
         self._sounding = False
         if self.speed != 1:
@@ -201,10 +204,18 @@ class Player(QObject):
         self._sounding = False
 
     def _lead_s(self) -> float:
-        """How long a picture takes to the screen: by so much it is wished for ahead of its sound."""
+        """By how much a picture is wished for ahead of its sound: the slowest of late must not come behind it."""
         if len(self._took_s) < _LEAD_FROM or abs(self.speed) != 1:
             return 0.0
-        return min(statistics.median(self._took_s), _LEAD_MOST_S)
+        return min(max(self._took_s), _LEAD_MOST_S)
+
+    def _due_in_s(self, session: Session) -> float:
+        """Seconds until the sound of a picture is heard; of what no sound leads, and of another pass, it is due now."""
+        if abs(self.speed) != 1:
+            return 0.0
+        begins_s = (session.position - self._origin) / (float(self._window.rate) * self.speed)
+        wait_s = begins_s - self.position_s()
+        return wait_s if wait_s <= 2 * _LEAD_MOST_S else 0.0
 
     def _frame_at(self, lead_s: float) -> int:
         """The frame that is due so many seconds from now."""
@@ -239,15 +250,18 @@ class Player(QObject):
             self._window.seek(last if forward else first)
             self.stop()
 
+    def _measure(self, session: Session) -> None:
+        """A picture is made: how long did it take?"""
+        asked_s = self._asked.get(session.position) if self.playing else None
+        if asked_s is not None:
+            self._took_s.append(max(self.position_s() - asked_s, 0.0))
+            self._asked = {other: at_s for other, at_s in self._asked.items() if at_s > asked_s}
+
     def _count(self, session: Session, _: Any) -> None:
         """A frame has reached the screen: those between it and the one before have not."""
         if not self.playing:
             return
         frame = session.position
-        asked_s = self._asked.get(frame)
-        if asked_s is not None:
-            self._took_s.append(max(self.position_s() - asked_s, 0.0))
-            self._asked = {other: at_s for other, at_s in self._asked.items() if at_s > asked_s}
         if self._last_shown is not None:
             step = abs(frame - self._last_shown)
             self._count_due += step

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from gui.decoding import RandomAccess
@@ -30,10 +31,12 @@ class Renderer(QObject):
     """Pictures of a session, made on a thread of its own.
 
     Signals:
+        made(Session): its picture is there; it is shown when it is due.
         shown(Session, QImage): the picture of exactly this session.
         failed(Session, str): there is none, and why, in one sentence.
     """
 
+    made = Signal(object)
     shown = Signal(object, QImage)
     failed = Signal(object, object)
 
@@ -49,6 +52,11 @@ class Renderer(QObject):
         self.from_proxy = False  #: the last picture was made from one
         #: The take whose matte a layer draws as it is being edited; that of other takes comes from their files.
         self.live_matte: Path | None = None
+        #: Seconds until the picture of a session is due, while it plays: one that is made early waits for its sound.
+        self.due_in_s: Callable[[Session], float] = lambda _: 0.0
+        self._waiting: deque[tuple[Session, QImage]] = deque()
+        self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer, singleShot=True)
+        self._timer.timeout.connect(self._show_due)
         self._latest = Latest(self._image, "julnet-viewer", self)
         self._latest.done.connect(self._deliver)
         self._latest.failed.connect(self.failed)
@@ -62,9 +70,26 @@ class Renderer(QObject):
         self._latest.stop()
         self._close()
 
+    def forget_waiting(self) -> None:
+        """Pictures that are made and not due yet will not be shown: it plays from elsewhere, or no more."""
+        self._waiting.clear()
+        self._timer.stop()
+
     def _deliver(self, session: Session, image: QImage | None) -> None:
         if image is not None:
-            self.shown.emit(session, image)
+            self._waiting.append((session, image))
+            self.made.emit(session)
+            self._show_due()
+
+    def _show_due(self) -> None:
+        """Show the newest picture that is due; those that were due before it came too late."""
+        due, wait_s = None, 0.0
+        while self._waiting and (wait_s := self.due_in_s(self._waiting[0][0])) <= 0:
+            due = self._waiting.popleft()
+        if self._waiting:
+            self._timer.start(math.ceil(1000 * wait_s))
+        if due is not None:
+            self.shown.emit(*due)
 
     def _image(self, session: Session) -> QImage | None:
         """Runs on the thread; None where there is nothing to show."""

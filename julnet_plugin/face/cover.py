@@ -107,7 +107,7 @@ def _flat_face() -> Float64:
     """The points of the mean face that lie in the lower face: (n, 3)."""
     face = mean_face()[:468]
     inside = (np.abs(face[:, 0]) < 0.62) & (face[:, 1] > 0.35) & (face[:, 1] < 1.6)
-    return face[inside]
+    return np.asarray(face[inside], np.float64)
 
 
 @lru_cache(maxsize=1)

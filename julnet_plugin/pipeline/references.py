@@ -228,7 +228,8 @@ def _places(
     """Where the crop of each plate frame lies (2, 3), and its head's angles (3,)."""
     from julnet_plugin.face.crop import plan_crops
 
-    places, beyond = {}, {}
+    places: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    beyond: dict[int, list[int]] = {}
     for frame in frames:
         if frame in job.frames:
             row = frame - job.frames.start

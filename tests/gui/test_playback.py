@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,16 +163,38 @@ def test_pictures_that_take_long_are_wished_for_ahead_of_their_sound(cut: Window
     player._output = output
     cut.seek(0)
     player.play(1)
-    for frame in range(1, 12):  # every picture is on screen 0.1 s after it was wished for
+    for frame in range(1, 12):  # every picture is made 0.1 s after it was wished for
         output.time_s = (frame + 0.5) / 25
         player._tick()
         output.time_s += 0.1
-        cut.renderer.shown.emit(cut.session, QImage(2, 2, QImage.Format.Format_RGB888))
+        cut.renderer.made.emit(cut.session)
     heard = int(output.time_s * 25)
     player._tick()
     assert cut.record.frame in (heard + 2, heard + 3)
     player.stop()
     assert cut.record.frame == heard
+
+
+def test_a_picture_that_is_made_early_waits_for_its_sound_and_one_that_is_overtaken_is_not_shown(
+    qtbot: QtBot, cut: Window
+) -> None:
+    output, shown = FakeOutput(), []
+    qtbot.waitUntil(lambda: cut.renderer._latest.idle)
+    cut.player._output = output
+    cut.seek(0)
+    cut.player.play(1)
+    qtbot.waitUntil(lambda: cut.renderer._latest.idle)
+    cut.renderer.shown.connect(lambda session, _: shown.append(session.position))
+    picture = QImage(2, 2, QImage.Format.Format_RGB888)
+    for frame in (3, 4, 6):
+        cut.renderer._deliver(replace(cut.session, on_timeline=True, record_frame=frame), picture)
+    assert shown == []
+    output.time_s = 4.5 / 25
+    cut.renderer._show_due()
+    assert shown == [4]
+    cut.player.stop()
+    cut.renderer._show_due()
+    assert 6 not in shown
 
 
 def test_without_a_sound_device_the_wall_clock_leads_and_the_end_stops(qtbot: QtBot, cut: Window) -> None:
