@@ -68,12 +68,22 @@ def test_a_damaged_entry_is_made_anew(
     assert largest.read_bytes() != bytes(spoilt), "the entry was replaced"
 
 
-def test_an_entry_is_for_its_own_range_and_settings_alone(render: Render, tmp_path: Path, cache_folder: Path) -> None:
+def test_a_range_of_what_was_tracked_is_not_tracked_again_and_gives_the_bytes_of_a_cold_render(
+    render: Render, tmp_path: Path, cache_folder: Path, contents: Contents, monkeypatch: pytest.MonkeyPatch
+) -> None:
     render(tmp_path / "first")
-    for number, changes in enumerate(({"in_point": "3"}, {"settings": {"face.max_faces": 2, "render.threads": 1}})):
-        stages: dict[str, int] = {}
-        render(tmp_path / f"take{number}", counting(stages), **changes)
-        assert stages["track"] > 1, changes
+    stages: dict[str, int] = {}
+    warm = render(tmp_path / "warm" / "take", counting(stages), in_point="3")
+    assert stages["track"] == 1
+    monkeypatch.setenv("JULNET_CACHE", "off")
+    assert contents(warm.path) == contents(render(tmp_path / "cold" / "take", in_point="3").path)
+
+
+def test_an_entry_is_for_its_own_settings_alone(render: Render, tmp_path: Path, cache_folder: Path) -> None:
+    render(tmp_path / "first")
+    stages: dict[str, int] = {}
+    render(tmp_path / "take", counting(stages), settings={"face.max_faces": 2, "render.threads": 1})
+    assert stages["track"] > 1
 
 
 def test_a_cache_that_cannot_be_written_changes_nothing(
