@@ -23,6 +23,8 @@ _BUFFER_S = 0.12
 SPEEDS = (1, 2, 4, 8, 16)
 _LEAD_MOST_S = 0.4
 _LEAD_FROM = 3  #: pictures that have to be there before anything is said of how long they take
+_LATE_FRAMES = 1.5  #: since a picture's sound began: it is one frame behind the middle of it
+_FROZEN_S = 0.25  #: longer than this no picture stands still for want of one that is in time
 _DUE_LEAST, _DROPPED_MOST = 12, 0.2  #: of so many frames or more that were due so many may be dropped
 
 
@@ -73,6 +75,7 @@ class Player(QObject):
         self._sounding = False
         self._due: int | None = None
         self._last_shown: int | None = None
+        self._shown_at_s = 0.0  # when that was, on the clock that leads
         self._count_due = 0
         self._told_behind = False
         self._asked: dict[int, float] = {}  # frames that are not made yet, and when they were wished for
@@ -174,6 +177,7 @@ class Player(QObject):
 
     def _start_clock(self, frame: int) -> None:
         self._asked.clear()
+        self._shown_at_s = 0.0
         self._window.renderer.forget_waiting()
         self._origin, self._began = frame, self._clock()
         self._sounding = False
@@ -209,13 +213,19 @@ class Player(QObject):
             return 0.0
         return min(max(self._took_s), _LEAD_MOST_S)
 
-    def _due_in_s(self, session: Session) -> float:
-        """Seconds until the sound of a picture is heard; of what no sound leads, and of another pass, it is due now."""
+    def _due_in_s(self, session: Session) -> float | None:
+        """Seconds until the sound of a picture is heard; of what no sound leads, and of another pass, it is due now.
+
+        A picture that is a frame behind its sound, or more, is none to show (None), unless there was none for a while.
+        """
         if abs(self.speed) != 1:
             return 0.0
-        begins_s = (session.position - self._origin) / (float(self._window.rate) * self.speed)
-        wait_s = begins_s - self.position_s()
-        return wait_s if wait_s <= 2 * _LEAD_MOST_S else 0.0
+        rate = float(self._window.rate)
+        wait_s = (session.position - self._origin) / (rate * self.speed) - self.position_s()
+        if wait_s > 2 * _LEAD_MOST_S:
+            return 0.0
+        stale = self.position_s() - self._shown_at_s > _FROZEN_S
+        return None if wait_s < -_LATE_FRAMES / rate and not stale else wait_s
 
     def _frame_at(self, lead_s: float) -> int:
         """The frame that is due so many seconds from now."""
@@ -262,6 +272,7 @@ class Player(QObject):
         if not self.playing:
             return
         frame = session.position
+        self._shown_at_s = self.position_s()
         if self._last_shown is not None:
             step = abs(frame - self._last_shown)
             self._count_due += step

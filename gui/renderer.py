@@ -52,8 +52,9 @@ class Renderer(QObject):
         self.from_proxy = False  #: the last picture was made from one
         #: The take whose matte a layer draws as it is being edited; that of other takes comes from their files.
         self.live_matte: Path | None = None
-        #: Seconds until the picture of a session is due, while it plays: one that is made early waits for its sound.
-        self.due_in_s: Callable[[Session], float] = lambda _: 0.0
+        #: Seconds until the picture of a session is due, while it plays: one that is made early waits for its sound,
+        #: and one that is not worth showing any more (None) is left out.
+        self.due_in_s: Callable[[Session], float | None] = lambda _: 0.0
         self._waiting: deque[tuple[Session, QImage]] = deque()
         self._timer = QTimer(self, timerType=Qt.TimerType.PreciseTimer, singleShot=True)
         self._timer.timeout.connect(self._show_due)
@@ -83,11 +84,14 @@ class Renderer(QObject):
 
     def _show_due(self) -> None:
         """Show the newest picture that is due; those that were due before it came too late."""
-        due, wait_s = None, 0.0
-        while self._waiting and (wait_s := self.due_in_s(self._waiting[0][0])) <= 0:
-            due = self._waiting.popleft()
-        if self._waiting:
-            self._timer.start(math.ceil(1000 * wait_s))
+        due = None
+        while self._waiting:
+            wait_s = self.due_in_s(self._waiting[0][0])
+            if wait_s is not None and wait_s > 0:
+                self._timer.start(math.ceil(1000 * wait_s))
+                break
+            made = self._waiting.popleft()
+            due = due if wait_s is None else made
         if due is not None:
             self.shown.emit(*due)
 

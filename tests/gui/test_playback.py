@@ -192,9 +192,16 @@ def test_a_picture_that_is_made_early_waits_for_its_sound_and_one_that_is_overta
     output.time_s = 4.5 / 25
     cut.renderer._show_due()
     assert shown == [4]
+    output.time_s = 7 / 25
+    cut.renderer._deliver(replace(cut.session, on_timeline=True, record_frame=5), picture)
+    assert shown == [4, 6], "one that is late is not shown after all, while there are others"
+    output.time_s = 20 / 25
+    cut.renderer._deliver(replace(cut.session, on_timeline=True, record_frame=9), picture)
+    assert shown == [4, 6, 9], "a late one is better than none"
+    cut.renderer._deliver(replace(cut.session, on_timeline=True, record_frame=25), picture)
     cut.player.stop()
     cut.renderer._show_due()
-    assert 6 not in shown
+    assert 25 not in shown
 
 
 def test_without_a_sound_device_the_wall_clock_leads_and_the_end_stops(qtbot: QtBot, cut: Window) -> None:
