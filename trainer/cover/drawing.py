@@ -133,7 +133,7 @@ def _fist(rng: Rng) -> tuple[Float32, Float32]:
     mask, shading = _canvas(), _canvas()
     (x, y), width, turn = _place(rng), _width(rng), rng.uniform(-90, 90)
     height = width * rng.uniform(0.6, 1.0)
-    corners = np.asarray(cv2.boxPoints(((float(x), float(y)), (width * 0.7, height * 0.7), turn)), np.float64)
+    corners = np.asarray(cv2.boxPoints(((float(x), float(y)), (width * 0.7, height * 0.7), turn)), np.float32)
     cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], (1.0,), cv2.LINE_AA)
     cv2.polylines(mask, [np.round(corners).astype(np.int32)], True, (1.0,), max(int(width * 0.3), 1), cv2.LINE_AA)
     for share in (-0.25, 0.0, 0.25):
@@ -159,7 +159,7 @@ def _box(rng: Rng) -> tuple[Float32, Float32]:
     mask = _canvas()
     (x, y), width = _place(rng), _width(rng)
     size = (width, width * rng.uniform(0.5, 2.2))
-    corners = np.asarray(cv2.boxPoints(((float(x), float(y)), size, rng.uniform(0, 180))), np.float64)
+    corners = np.asarray(cv2.boxPoints(((float(x), float(y)), size, rng.uniform(0, 180))), np.float32)
     corners += rng.normal(0, 0.06 * width, corners.shape)
     cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], (1.0,), cv2.LINE_AA)
     return mask, _lit(rng)
