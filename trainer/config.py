@@ -57,6 +57,30 @@ class SyncTraining:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CoverTraining:
+    """How what sees things in front of the mouth is taught."""
+
+    batch: int = 48  #: lower faces in a batch
+    apart_s: float = 0.16  #: between two faces of one clip that are learnt from
+    things: float = 0.55  #: share of them with a thing in front
+    shadows: float = 0.3  #: share of the others with a shadow of a thing that is not in the picture
+    mouth: float = 3.0  #: weight of the parts that are mouth, where the others have 1
+    jitter: float = 0.15  #: strength of exposure, contrast and tint
+    choose: float = 0.15  #: share of the speakers to learn from that chooses weights and thresholds instead
+    visits: int = 60  #: drawn visits to them, by which thresholds are chosen
+
+    def __post_init__(self) -> None:
+        _within("cover.batch", self.batch, 1, 1 << 16)
+        _within("cover.apart_s", self.apart_s, 0, 60)
+        _within("cover.choose", self.choose, 0, 0.5)
+        _within("cover.visits", self.visits, 1, 100_000)
+        for name in ("things", "shadows"):
+            _within(f"cover.{name}", getattr(self, name), 0, 1)
+        _within("cover.mouth", self.mouth, 0, 1e3)
+        _within("cover.jitter", self.jitter, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
     """How batches are drawn."""
 

@@ -1,8 +1,8 @@
 """Recipes: a training run as data.
 
-A recipe is a TOML file with the sections `train`, `network`, `lips`, `sync`, `data`, `loss` and `optim`, and a list of
-stages. A stage takes its share of the budget and may change `data`, `loss` and `optim`; the next one goes on with its
-averaged weights. What a recipe leaves out keeps its default, and `--set` is laid over everything.
+A recipe is a TOML file with the sections `train`, `network`, `lips`, `sync`, `cover`, `data`, `loss` and `optim`, and a
+list of stages. A stage takes its share of the budget and may change `data`, `loss` and `optim`; the next one goes on
+with its averaged weights. What a recipe leaves out keeps its default, and `--set` is laid over everything.
 """
 
 from __future__ import annotations
@@ -19,11 +19,25 @@ from typing import Any, TypeVar, get_type_hints
 
 from julnet_plugin.config import read_toml
 from julnet_plugin.errors import SettingsError
-from trainer.config import DataSettings, LipTraining, LossSettings, OptimSettings, SyncTraining, TrainSettings
+from trainer.config import (
+    CoverTraining,
+    DataSettings,
+    LipTraining,
+    LossSettings,
+    OptimSettings,
+    SyncTraining,
+    TrainSettings,
+)
 
 RECIPES = Path(__file__).parent / "recipes"
 _PARTS: dict[str, type] = {"data": DataSettings, "loss": LossSettings, "optim": OptimSettings}
-_SECTIONS: dict[str, type] = {"train": TrainSettings, "lips": LipTraining, "sync": SyncTraining, **_PARTS}
+_SECTIONS: dict[str, type] = {
+    "train": TrainSettings,
+    "lips": LipTraining,
+    "sync": SyncTraining,
+    "cover": CoverTraining,
+    **_PARTS,
+}
 #: What may differ between a run and its resumption: how long, how fast, how often; not what is learnt.
 FREE = ("train.minutes", "train.max_steps", "train.save_every_s", "train.threads", "train.device", "train.tensorboard")
 
@@ -49,6 +63,7 @@ class Recipe:
     network: dict[str, object] = field(default_factory=dict)  #: fields of the architecture's configuration
     lips: LipTraining = field(default_factory=LipTraining)
     sync: SyncTraining = field(default_factory=SyncTraining)
+    cover: CoverTraining = field(default_factory=CoverTraining)
     train: TrainSettings = field(default_factory=TrainSettings)
     stages: tuple[Stage, ...] = (Stage(name="train", share=1.0),)
     overrides: dict[str, Any] = field(default_factory=dict)  #: from the command line, laid over every stage
@@ -108,6 +123,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Reci
         network=network,
         lips=_build(LipTraining, "lips", {**_table(values, "lips"), **_under("lips", given)}),
         sync=_build(SyncTraining, "sync", {**_table(values, "sync"), **_under("sync", given)}),
+        cover=_build(CoverTraining, "cover", {**_table(values, "cover"), **_under("cover", given)}),
         train=train,
         stages=stages or (Stage(name="train", share=1.0),),
         overrides=given,

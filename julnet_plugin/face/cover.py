@@ -20,10 +20,11 @@ Picture = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+WEIGHTS = Path(__file__).with_name("cover.safetensors")
 LOWER_PX = 48  #: side of the lower face as the network sees it
 _SIDE, _LEFT, _TOP = 1.5, -0.75, 0.25  #: what it shows, in face units: under the eyes to below the chin
-_MOUTH = slice(4, 8), slice(4, 8)  #: rows and columns of the network's 12 x 12 answer that are mouth
-_FROM, _TO = 0.6, 0.9  #: probability from which something counts, and counts fully
+MOUTH = slice(4, 8), slice(4, 8)  #: rows and columns of the network's 12 x 12 answer that are mouth
+COUNTS_FROM, COUNTS_FULLY = 0.6, 0.9  #: probability from which something counts, and counts fully
 _USUAL, _MOST_USUAL = 25, 0.4  #: percentile of a track that counts as its free mouth, if it is below this share
 _STILL = 0.3  #: share of the limit above which something that came is still there
 _RUN_S = 0.1  #: a thing that comes and goes faster than this is chance
@@ -54,8 +55,12 @@ def lower_face(picture: Picture, landmarks: Float32) -> Picture:
 
 def covered(picture: Picture, landmarks: Float32) -> float:
     """How much of the mouth something seems to lie over, 0 to 1; see `lower_face`."""
-    sure = (_where(lower_face(picture, landmarks))[_MOUTH] - _FROM) / (_TO - _FROM)
-    return float(np.clip(sure, 0, 1).mean())
+    return share_of_mouth(_where(lower_face(picture, landmarks)))
+
+
+def share_of_mouth(where: Float32) -> float:
+    """How much of the mouth is covered, 0 to 1, given the probability that each part of a lower face is: (12, 12)."""
+    return float(np.clip((where[MOUTH] - COUNTS_FROM) / (COUNTS_FULLY - COUNTS_FROM), 0, 1).mean())
 
 
 def above_usual(share: Float32, found: NDArray[np.bool_]) -> Float32:
@@ -162,16 +167,16 @@ def _layer(x: Float32, name: str, step: int = 1, reach: int = 1) -> Float32:
 
 
 def _sum(x: Float32, name: str) -> Float32:
-    weight, bias = _network()[name]
+    weight, bias = _network(WEIGHTS)[name]
     return np.asarray(x @ weight + bias, np.float32)
 
 
 @lru_cache(maxsize=1)
-def _network() -> dict[str, tuple[Float32, Float32]]:
+def _network(path: Path) -> dict[str, tuple[Float32, Float32]]:
     """Weights (taps x inputs, outputs) and bias of each layer."""
     from safetensors.numpy import load_file
 
-    stored = load_file(Path(__file__).with_name("cover.safetensors"))
+    stored = load_file(path)
     names = sorted({name.rpartition(".")[0] for name in stored})
     weights = {name: stored[f"{name}.weight"].astype(np.float32).transpose(2, 3, 1, 0) for name in names}
     return {

@@ -29,7 +29,7 @@ class Train:
             "--recipe",
             default="rt",
             metavar="NAME|FILE",
-            help="rt, paper, wav2lip, uncertainty, syncnet, or a TOML file",
+            help="rt, paper, wav2lip, uncertainty, syncnet, cover, or a TOML file",
         )
         parser.add_argument(
             "--from", dest="base", metavar="NAME|FILE", help="weights to go on from, such as rt or a weights file"
@@ -46,7 +46,7 @@ class Train:
         from trainer.team import joined_team
 
         recipe = load_recipe(args.recipe, [*_base_from(args), *overrides_from(args)])
-        learnt = _train_syncnet if recipe.train.architecture == "syncnet" else _train_generator
+        learnt = {"syncnet": _train_syncnet, "cover": _train_cover}.get(recipe.train.architecture, _train_generator)
         with joined_team(recipe.train.device) as team:
             try:
                 with args.console.cancellable():
@@ -82,6 +82,22 @@ def _train_syncnet(args: argparse.Namespace, recipe: Recipe, team: Team) -> tupl
     if done.accuracy is not None:
         on = f"on held-out speakers\n{done.accuracy.text()}"
     values = {"model": str(done.model), "steps": done.step, "scores": done.scores()}
+    return values, f"{done.step} steps\n{on}\nmodel  {done.model}"
+
+
+def _train_cover(args: argparse.Namespace, recipe: Recipe, team: Team) -> tuple[dict[str, object], str]:
+    from trainer.cover.run import train_cover
+
+    progress = args.console.progress if team.leads else None
+    done = train_cover(args.dataset, args.output, recipe, resume=args.resume, team=team, progress=progress)
+    on = "not scored: the dataset holds out no speaker"
+    if done.scores is not None:
+        on = f"things drawn in front of held-out speakers\n{done.scores.text()}"
+    values = {
+        "model": str(done.model),
+        "steps": done.step,
+        "scores": {} if done.scores is None else done.scores.to_json(),
+    }
     return values, f"{done.step} steps\n{on}\nmodel  {done.model}"
 
 

@@ -1,0 +1,1 @@
+"""What sees that something is in front of the mouth: how its network is made and measured."""
