@@ -57,10 +57,21 @@ def dab_ms(window: Window, dabs: int = 200) -> Latency:
 
     The window shows a take with its data; the real events go through the viewer.
     """
-    from PySide6.QtCore import QPoint, QPointF, Qt
+    from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
     from PySide6.QtTest import QTest
 
+    class Painted(QObject):
+        """Counts the repaints of a widget."""
+
+        count = 0
+
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 - Qt's name
+            self.count += event.type() is QEvent.Type.Paint
+            return False
+
     editor, viewer = _ready(window)
+    painted = Painted()
+    viewer.installEventFilter(painted)
     assert editor.prepared is not None
     editor.set_painting(True)
     middle = editor.prepared.plate_from_crop @ np.array([160.0, 260.0, 1.0])
@@ -75,12 +86,13 @@ def dab_ms(window: Window, dabs: int = 200) -> Latency:
     QTest.mousePress(viewer, Qt.MouseButton.LeftButton, pos=place(0))
     times = []
     for k in range(1, dabs + 1):
-        started = time.perf_counter()
+        before, started = painted.count, time.perf_counter()
         QTest.mouseMove(viewer, place(k))
-        _pump()
+        _until(lambda before=before: painted.count > before)
         times.append(1000 * (time.perf_counter() - started))
     QTest.mouseRelease(viewer, Qt.MouseButton.LeftButton, pos=place(dabs))
     editor.set_painting(False)
+    viewer.removeEventFilter(painted)
     return Latency.of("dab", times)
 
 
