@@ -164,6 +164,7 @@ def test_weights_are_measured_by_a_command(dataset: Path, tmp_path: Path, capsys
         (["EMPTY"], "holds no prepared clips"),
         (["ALONE"], "holds out no speaker"),
         (["GOOD", "--things", "EMPTY"], "holds no PNG"),
+        (["GOOD", "--weights", "none.safetensors"], "is not a file"),
         (["GOOD", "--weights", "OTHER"], "does not hold weights of this network"),
     ],
 )
@@ -195,3 +196,5 @@ def test_training_from_nothing_is_one_sentence(
     write_clip(make_clip(frames=260, size=(208, 160)), tmp_path / "a1.safetensors")
     assert main(["train", str(tmp_path), *common]) == 2
     assert "of different people are needed" in capsys.readouterr().err
+    assert main(["train", str(tmp_path), *common, "--from", "rt"]) == 2
+    assert "starts from nothing" in capsys.readouterr().err

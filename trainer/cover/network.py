@@ -59,13 +59,13 @@ def load_network(path: Path) -> CoverNet:
     """Read what `save_network` wrote.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        DatasetError: it holds something else.
+        DatasetError: there is no such file, or it holds something else.
     """
     network = CoverNet()
     try:
         network.load_state_dict({name: value.float() for name, value in load_file(path).items()})
-    except (SafetensorError, RuntimeError) as exc:
-        msg = f"{path} does not hold weights of this network; give what `julnet train --recipe cover` wrote"
+    except (OSError, SafetensorError, RuntimeError) as exc:
+        what = "does not hold weights of this network" if path.is_file() else "is not a file"
+        msg = f"{path} {what}; give what `julnet train --recipe cover` wrote"
         raise DatasetError(msg, path) from exc
     return network.eval()

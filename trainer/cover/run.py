@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from julnet_plugin.errors import SettingsError
 from julnet_plugin.face.cover import COUNTS_FROM, COUNTS_FULLY
 from trainer.claim import claim_run
 from trainer.corpus import read_corpus
@@ -62,6 +63,9 @@ def train_cover(
     progress: ProgressFn | None = None,
 ) -> TrainedCover:
     """Train the network from a dataset; arguments and errors as those of `trainer.runs.train_run`."""
+    if recipe.train.base:
+        msg = f"--from {recipe.train.base} was given, but this network starts from nothing; leave it out"
+        raise SettingsError(msg, key="train.base")
     team = team or Team()
     torch.set_num_threads(recipe.train.threads)
     corpus = read_corpus(dataset)
