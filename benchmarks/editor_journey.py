@@ -152,7 +152,7 @@ class Journey:
         from gui import bin as media_bin
 
         self.drop([plate, dub], media_bin.of(window).table.viewport())
-        until(lambda: len(window.project.value.media) == 2)
+        until(lambda: len(window.project.value.media) == 2 and window.shown_frame is not None)
         self.shot("imported")
         self.cut(frames)
         self.redub(dub)

@@ -152,6 +152,8 @@ class Window(QMainWindow):
         self.projects.show_title()
         self._describe(session)
         if session.plate is not None:
+            if self.viewer.image is None:
+                self.viewer.set_message("")  # the picture is on its way, or the sentence why there is none
             self.proxies.look(_media_of(session))
             self.renderer.show(session)
 
