@@ -22,6 +22,8 @@ from julnet_plugin.errors import InputError
 BEGIN = "# >>> julnet >>>"
 END = "# <<< julnet <<<"
 
+_NOT_THERE = (FileNotFoundError, NotADirectoryError)
+
 
 class InstallError(InputError):
     """Something cannot be installed or removed; one sentence."""
@@ -100,14 +102,18 @@ class Installer:
         made: list[str] = record.setdefault("folders", [])
         files: list[dict[str, Any]] = []
         record.setdefault("installed", {})[host] = {"files": files}
+        for part in parts:
+            _note_missing(part.path.parent, made)
+            files.append({"path": str(part.path), "block": part.block, "made": not part.path.exists()})
         try:
+            self._save(record)  # before anything is written: what a process that dies leaves is known to be ours
             for part in parts:
-                self._make_folder(part.path.parent, made)
-                files.append({"path": str(part.path), "block": part.block, "made": not part.path.exists()})
+                part.path.parent.mkdir(parents=True, exist_ok=True)
                 self._write(part)
-            self._save(record)
         except OSError as exc:
             self._remove(host, record)
+            with contextlib.suppress(OSError):
+                self._save(record)
             raise InstallError(
                 f"{exc.filename or parts[0].path} cannot be written ({exc.strerror}); nothing was installed"
             ) from exc
@@ -150,7 +156,13 @@ class Installer:
                 config.unlink()
             _remove_folders(record.get("folders", []))
             return
-        self._make_folder(config.parent, record["folders"])
+        made = record["folders"]
+        _note_missing(config.parent, made)
+        config.parent.mkdir(parents=True, exist_ok=True)
+        for left in config.parent.glob(f"{config.name}.*.tmp"):  # of a process that died while it wrote
+            left.unlink(missing_ok=True)
+        if str(config.parent) not in made and not any(config.parent.iterdir()):
+            made.append(str(config.parent))  # it was made by such a process: nobody else has one of this name
         record.update(
             schema=client_config.SCHEMA,
             version=client_config.VERSION,
@@ -166,10 +178,12 @@ class Installer:
         entry = record.get("installed", {}).pop(host, {"files": []})
         for row in reversed(entry["files"]):
             path = Path(row["path"])
+            for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a process that died while it wrote
+                left.unlink(missing_ok=True)
             if row["block"]:
                 _cut_block(path, made=row["made"])
             else:
-                with contextlib.suppress(FileNotFoundError):
+                with contextlib.suppress(*_NOT_THERE):
                     path.unlink()
                 _remove_compiled(path)
         _remove_folders(record.get("folders", []))
@@ -184,11 +198,11 @@ class Installer:
         else:
             _replace(part.path, part.text.encode() if isinstance(part.text, str) else part.text)
 
-    def _make_folder(self, folder: Path, made: list[str]) -> None:
-        """Make a folder and the ones above it; note which were not there, outermost first."""
-        missing = [path for path in [folder, *folder.parents] if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
-        made += [str(path) for path in reversed(missing) if str(path) not in made]
+
+def _note_missing(folder: Path, made: list[str]) -> None:
+    """Add a folder and those above it that are not there yet, outermost first."""
+    missing = [path for path in [folder, *folder.parents] if not path.exists()]
+    made += [str(path) for path in reversed(missing) if str(path) not in made]
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -201,7 +215,7 @@ def _cut_block(path: Path, *, made: bool) -> None:
     """Take JULNet's block out of a file of the user's; a file that held nothing else goes if JULNet made it."""
     try:
         text = path.read_bytes()
-    except FileNotFoundError:
+    except _NOT_THERE:
         return
     begin, end = BEGIN.encode() + b"\n", END.encode()
     start = text.find(begin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator
@@ -90,6 +91,9 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
     footage.mkdir()
     for name in ("ann_1", "bob_1"):
         media.write_talk(footage / f"{name}.mov", frames=30)
+    movies = folder / "movies"
+    movies.mkdir()
+    shutil.copy(inputs.plate, movies / "a.mov")
     actor = folder / "actor"
     actor.mkdir()
     for number in range(2):
@@ -147,6 +151,23 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
             "tiny.onnx",
             lambda out, _: command("export", inputs.model, "-o", out),
             lambda out: _files(out.parent, out.name),
+        ),
+        Verb(
+            "study",
+            "page",
+            lambda out, _: (
+                lambda: (
+                    out.mkdir(exist_ok=True),
+                    command("study", f"one={movies}", f"two={movies}", "-o", out / "page.html")(),
+                )
+            ),
+            _files,
+        ),
+        Verb(
+            "hosts",
+            "home",
+            lambda out, _: lambda: _install_hosts(out),
+            _files,
         ),
         Verb("doctor", "support", lambda out, _: lambda: _bundle(out), lambda out: {}, check=_broken_zips),
         Verb(
@@ -297,6 +318,15 @@ def _finetune(prepared: Path, model: Path, out: Path) -> None:
     code = main(["finetune", str(prepared), "--from", str(model), "-o", str(out), *_FINETUNE])
     if code != _REFUSED:
         raise RuntimeError(f"julnet finetune ended with {code}")
+
+
+def _install_hosts(home: Path) -> None:
+    """The clients of hosts and the editor's menu entry, in a home of their own."""
+    home.mkdir(exist_ok=True)
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        os.environ.pop(name, None)
+    os.environ["HOME"] = str(home)  # in a child that ends after this
+    command("hosts", "install", "resolve", "nuke", "editor")()
 
 
 def _half_a_model(out: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from host_adapters.client_config import ConfigProblem, read_config, worker_environment
-from host_adapters.install import InstallableHost, InstallError, Machine
+from host_adapters.install import InstallableHost, Installer, InstallError, Machine, Part
 from host_adapters.plugin import julnet_hosts
 from host_adapters.standalone.setup import HOST as EDITOR
 from julnet_plugin.cli import main
@@ -95,6 +95,32 @@ def test_the_editor_gets_an_entry_in_a_linux_desktop_s_menu_and_loses_it_without
         assert tree(machine.home) == before
     editor.uninstall(dry_run=False)
     assert tree(machine.home) == before
+
+
+@pytest.mark.parametrize("written", [0, 1, 2])
+def test_what_an_installation_that_died_has_left_is_installed_over_and_taken_away(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    nuke, write, count = (
+        on(next(host for host in HOSTS if host.name == "nuke"), machine),
+        Installer._write,
+        iter(range(9)),
+    )
+
+    def dying(self: Installer, part: Part) -> None:
+        if next(count) == written:
+            part.path.with_name(f".{part.path.name}.1.tmp").write_text("half")
+            raise KeyboardInterrupt
+        write(self, part)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Installer, "_write", dying)
+        with pytest.raises(KeyboardInterrupt):
+            nuke.install(dry_run=False)
+    nuke.install(dry_run=False)
+    assert "client installed in" in nuke.check()
+    nuke.uninstall(dry_run=False)
+    assert tree(machine.home) == {}
 
 
 @pytest.mark.parametrize("mine", [b"", b"import nuke\n", b"import nuke", b"# \xc3\xa4\r\nx = 1\r\n"])
