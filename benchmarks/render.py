@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 def measure(folder: Path, options: argparse.Namespace) -> list[Measured]:
     """All parts that were asked for."""
     heights = [int(height) for height in options.heights.split(",") if height]
-    lengths = [float(length) for length in options.long.split(",") if length]
+    lengths = [float(length) for length in options.long.split(",") if length not in ("", "none")]
     parts, rows = options.parts.split(","), []
     if "start" in parts:
         rows += start_up()

@@ -204,9 +204,7 @@ class FinishedTake:
     start_timecode: str | None = None
     first_number: int = 0  #: of the first file, where picture or matte is a sequence
     spans: tuple[Span, ...] = ()  #: most uncertain first
-    sound: str | None = (
-        None  #: a movie whose sound is the new line, from `picture`'s first frame on; None = there is none
-    )
+    sound: str | None = None  #: a movie whose sound is the new line, from `picture`'s first frame on; None = none
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from trainer.dataset import DatasetError
+import numpy as np
+
+from trainer.dataset import Clip, DatasetError
 
 LEAST = 4  #: speakers from which on at least one is held out
 
@@ -50,3 +52,14 @@ def assign_splits(
 
 def _lot(speaker: str) -> str:
     return hashlib.sha256(speaker.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def choosing_speakers(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
+    """Clips to learn from, and clips of other speakers that choose the best weights; none where there are few."""
+    speakers = sorted({clip.header.speaker for clip in clips})
+    count = round(share * len(speakers))
+    chosen = {speakers[k] for k in np.linspace(0, len(speakers) - 1, count + 2)[1:-1].astype(int)} if count else set()
+    return (
+        [clip for clip in clips if clip.header.speaker not in chosen],
+        [clip for clip in clips if clip.header.speaker in chosen],
+    )

@@ -10,7 +10,6 @@ give the bytes of the undisturbed edit. The plate and the dub must never change.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import random
 import shutil
@@ -27,7 +26,7 @@ import torch
 
 from benchmarks.reliability import media
 from benchmarks.reliability.children import End, run
-from benchmarks.reliability.verbs import Verb, other_verbs
+from benchmarks.reliability.verbs import Verb, contents, other_verbs
 
 _ROUNDS = 5  #: most kills of one render before it may finish
 
@@ -39,12 +38,6 @@ class Tally:
     kills: Counter[str] = field(default_factory=Counter)
     finished_first: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Every file under a folder and the hash of its bytes."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
 Contents = Callable[[Path], dict[str, str]]

@@ -226,13 +226,13 @@ def _training(folder: Path) -> list[Kind]:
 
     from trainer.dataset import read_clip
     from trainer.footage import read_index
-    from trainer.recipe import load_recipe
+    from trainer.recipe import RECIPES, load_recipe
     from trainer.state import Ema, read_average, save_state
     from trainer.study.scores import summarise_study
 
     clip = media.write_prepared_clip(folder / "clip.safetensors")
     (folder / "index.tsv").write_text("file\tspeaker\tsplit\na.mov\tanna\ttrain\nb.mov\tben\tval\n", "utf-8")
-    (folder / "mine.toml").write_text(Path("trainer/recipes/finetune.toml").read_text("utf-8"), "utf-8")
+    (folder / "mine.toml").write_text((RECIPES / "finetune.toml").read_text("utf-8"), "utf-8")
     (folder / "study").mkdir()
     study = {"study": "s", "movies": {"m": {"system": "a"}, "n": {"system": "b"}}}
     answers = [{"kind": "pair", "movies": ["m", "n"], "choice": "left"}]

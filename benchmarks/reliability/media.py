@@ -20,37 +20,32 @@ from julnet_plugin.model.rt import RtConfig, RtGenerator
 LINE = Path(__file__).parents[2] / "julnet_plugin" / "data" / "demo_line.flac"
 
 
-def write_plate(path: Path, frames: int = 12, size: tuple[int, int] = (320, 240), codec: str = "libx264") -> Path:
-    """A movie of a face."""
+def write_plate(
+    path: Path,
+    frames: int = 12,
+    size: tuple[int, int] = (320, 240),
+    codec: str = "libx264",
+    *,
+    talking: bool = False,
+) -> Path:
+    """A movie of a face; `talking` gives it the demo's line, over and over, as its sound."""
+    voice, rate = soundfile.read(LINE, dtype="float32")
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=25)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv422p10le" if codec == "prores_ks" else "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=rate) if talking else None
         for picture in camera_move(frames):
             small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(small), format="rgb24")
             container.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
         container.mux(stream.encode(None))
-    return path
-
-
-def write_talk(path: Path, frames: int, size: tuple[int, int] = (320, 240)) -> Path:
-    """A movie of a face with the demo's line, over and over, as its sound."""
-    voice, rate = soundfile.read(LINE, dtype="float32")
-    needed = frames * rate // 25
-    sound = np.tile(voice, -(-needed // len(voice)))[:needed]
-    with av.open(str(path), "w") as container:
-        video, audio = container.add_stream("libx264", rate=25), container.add_stream("pcm_s16le", rate=rate)
-        video.width, video.height, video.pix_fmt, video.options = *size, "yuv420p", {"crf": "12"}
-        for picture in camera_move(frames):
-            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            container.mux(video.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(small), format="rgb24")))
-        container.mux(video.encode(None))
-        samples = np.rint(sound * 32767).astype(np.int16)[None]
-        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        heard.rate = rate
-        for packet in [*audio.encode(heard), *audio.encode(None)]:
-            container.mux(packet)
+        if sound is not None:
+            samples = np.rint(np.resize(voice, frames * rate // 25) * 32767).astype(np.int16)[None]
+            block = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            block.rate = rate
+            for packet in [*sound.encode(block), *sound.encode(None)]:
+                container.mux(packet)
     return path
 
 

@@ -90,7 +90,7 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
     footage = folder / "footage"
     footage.mkdir()
     for name in ("ann_1", "bob_1"):
-        media.write_talk(footage / f"{name}.mov", frames=30)
+        media.write_plate(footage / f"{name}.mov", frames=30, talking=True)
     movies = folder / "movies"
     movies.mkdir()
     shutil.copy(inputs.plate, movies / "a.mov")
@@ -102,12 +102,12 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
     light = ("--seeds", "1", "--max-steps", "2", "--seconds", "0.8", "--threads", "1", "--device", "cpu")
     batch = ("batch", folder / "lines.json", "--model", inputs.model, "--device", "cpu", "--deliver", "png", *settings)
     return [
-        Verb("farm", "chunks", lambda out, _: lambda: _farm(inputs, out), _files),
+        Verb("farm", "chunks", lambda out, _: lambda: _farm(inputs, out), contents),
         Verb(
             "submit",
             "job",
             lambda out, _: lambda: out.exists() or command("submit", *redub, "-o", folder / "t", "-b", out)(),
-            _files,
+            contents,
             check=lambda out: _incomplete(out, 4),
         ),
         Verb("batch", "takes", lambda out, _: command(*batch, "-o", out), _pictures),
@@ -150,7 +150,7 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
             "export",
             "tiny.onnx",
             lambda out, _: command("export", inputs.model, "-o", out),
-            lambda out: _files(out.parent, out.name),
+            lambda out: contents(out.parent, out.name),
         ),
         Verb(
             "study",
@@ -161,20 +161,20 @@ def other_verbs(inputs: Inputs, folder: Path) -> list[Verb]:
                     command("study", f"one={movies}", f"two={movies}", "-o", out / "page.html")(),
                 )
             ),
-            _files,
+            contents,
         ),
         Verb(
             "hosts",
             "home",
             lambda out, _: lambda: _install_hosts(out),
-            _files,
+            contents,
         ),
         Verb("doctor", "support", lambda out, _: lambda: _bundle(out), lambda out: {}, check=_broken_zips),
         Verb(
             "save a project",
             "scene.julnet",
             lambda out, _: lambda: _save(out, "new"),
-            _files,
+            contents,
             before=lambda out: _save(out, "old"),
             check=_lost_project,
         ),
@@ -234,7 +234,8 @@ def _begun(out: Path, again: bool) -> int:
     return int(again and out.exists())
 
 
-def _files(out: Path, pattern: str = "*") -> dict[str, str]:
+def contents(out: Path, pattern: str = "*") -> dict[str, str]:
+    """Every file under a folder, or those of some names, and the hash of its bytes."""
     files = sorted(path for path in out.rglob(pattern) if path.is_file())
     return {str(p.relative_to(out)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
@@ -276,7 +277,7 @@ def _broken_json(out: Path) -> Iterator[str]:
 
 def _pictures(out: Path) -> dict[str, str]:
     """Takes of a batch, without the table, which tells times."""
-    return {name: value for name, value in _files(out).items() if not name.startswith("results.")}
+    return {name: value for name, value in contents(out).items() if not name.startswith("results.")}
 
 
 def _farm(inputs: Inputs, out: Path) -> None:

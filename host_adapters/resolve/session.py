@@ -38,19 +38,15 @@ from host_adapters.base import (
     sequence_files,
     split_pattern,
 )
-from host_adapters.resolve.values import pattern_of, rate_of, rate_text, whole
+from host_adapters.resolve.sound import lay_line, switch_sound
+from host_adapters.resolve.values import BIN, VIDEO, pattern_of, rate_of, rate_text, whole
 
-BIN = (
-    "JULNet"  #: media pool folder of takes; name of the tracks for their sound, and for takes that fit into no selector
-)
-HUSHED_KEY = "julnet.hushed"  #: third-party metadata of a clip's own media: ids of the sound items that we switched off
 TAKE_KEY = "julnet.take"  #: third-party metadata of a take's media pool item: the take's folder
 MARK = "julnet.span"  #: schema of a marker's custom data
 COMP = "JULNet matte"
 EDITED = "edited"  #: folder in the take where the painted matte goes
 KEPT = "JULNet: settings before"  #: render preset, while JULNet renders
 ATTACHED = "resolve.json"  #: file in the take that says which matte its composition shows
-VIDEO, AUDIO = 1, 2  #: Resolve's numbers of media types
 _RENDER_S = 3600.0
 _TRIES = 3
 
@@ -433,64 +429,20 @@ class ResolveSession(HostSession):
 
     def _add_sound(self, timeline: Any, clip: ClipRef, take: FinishedTake, media: Any, start: int) -> str:
         """The new line on an audio track of ours; its item's id, "" where the take has none or Resolve takes none."""
-        if take.sound is None or take.sound != take.picture or not whole(media.GetClipProperty("Audio Ch")):
+        if take.sound is None or take.sound != take.picture:
             return ""
-        first = whole(timeline.GetStartFrame()) + clip.record.start.index
-        tracks = range(1, whole(timeline.GetTrackCount("audio")) + 1)
-        ours = [i for i in tracks if timeline.GetTrackName("audio", i) == BIN]
-        index = next((i for i in ours if self._free(timeline, i, first, first + len(clip.record))), 0)
-        if not index:
-            timeline.AddTrack("audio", "stereo")
-            index = whole(timeline.GetTrackCount("audio"))
-            timeline.SetTrackName("audio", index, BIN)
-        request = {
-            "mediaPoolItem": media,
-            "startFrame": start,
-            "endFrame": start + len(clip.source),
-            "mediaType": AUDIO,
-            "trackIndex": index,
-            "recordFrame": first,
-        }
-        self._project().GetMediaPool().AppendToTimeline([request])
-        laid = timeline.GetItemListInTrack("audio", index) or []  # what the call returns may be a husk
-        item = next((item for item in laid if whole(item.GetStart()) == first), None)
+        item = lay_line(self._project().GetMediaPool(), timeline, clip, media, start)
         if item is None:
-            if not laid:
-                timeline.DeleteTrack("audio", index)
             return ""
         self._appended.append(item.GetUniqueId())
         return str(item.GetUniqueId())
 
-    def _free(self, timeline: Any, index: int, start: int, stop: int) -> bool:
-        """Whether nothing lies on these frames of an audio track."""
-        items = timeline.GetItemListInTrack("audio", index) or []
-        return all(stop <= whole(i.GetStart()) or whole(i.GetStart()) + whole(i.GetDuration()) <= start for i in items)
-
     def _switch_sound(self, clip: ClipRef) -> None:
-        """Let the shown take's line be heard, or the clip's own sound: what is linked to it and lies within it."""
-        timeline, item = self._timeline(), self._item(clip.id)
+        """Let the shown take's line be heard, or the clip's own sound."""
+        item = self._item(clip.id)
         shown = next((take.folder for take in self.takes(clip) if take.active), "")
-        heard = False
-        for other in self._above(clip, "audio"):
-            wanted = _take_folder(other.GetMediaPoolItem()) == shown
-            other.SetClipEnabled(wanted)
-            heard = heard or wanted
-        first = whole(timeline.GetStartFrame()) + clip.record.start.index
-        media, _ = _original(item)
-        hushed = _hushed(media)
-        for own in item.GetLinkedItems() or []:
-            begin, name = whole(own.GetStart()), str(own.GetUniqueId())
-            inside = first <= begin and begin + whole(own.GetDuration()) <= first + len(clip.record)
-            if own.GetTrackTypeAndIndex()[0] != "audio" or not inside:
-                continue
-            if heard and own.GetClipEnabled():
-                own.SetClipEnabled(False)
-                hushed.add(name)
-            elif not heard and name in hushed:
-                own.SetClipEnabled(True)
-                hushed.discard(name)
-        if media and hushed != _hushed(media):
-            media.SetThirdPartyMetadata(HUSHED_KEY, json.dumps(sorted(hushed)))
+        lines = [(line, _take_folder(line.GetMediaPoolItem()) == shown) for line in self._above(clip, "audio")]
+        switch_sound(self._timeline(), clip, item, _original(item)[0], lines)
 
     def _take_back(self, clip: ClipRef, picture: Callable[[], None], sound: str) -> None:
         """Undo `place_take`: its sound, its picture, and what is heard then."""
@@ -625,14 +577,6 @@ def _take_folder(media: Any) -> str:
     """The take's folder, where a media pool item is a take's."""
     value = media.GetThirdPartyMetadata(TAKE_KEY) if media else ""
     return value if isinstance(value, str) else ""
-
-
-def _hushed(media: Any) -> set[str]:
-    """Ids of the sound items of a clip's own that we switched off."""
-    try:
-        return {str(name) for name in json.loads(media.GetThirdPartyMetadata(HUSHED_KEY) or "[]")} if media else set()
-    except (ValueError, TypeError):
-        return set()
 
 
 def _ref(take_id: str, clip: ClipRef, folder: str, active: bool) -> TakeRef:

@@ -1,4 +1,4 @@
-"""What Resolve says as text and as numbers that need a second look, turned into values."""
+"""What Resolve says as text and as numbers that need a second look, turned into values; and names of ours in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from host_adapters.base import ClipRefused
+
+#: Media pool folder of takes; name of the tracks for their sound, and for takes that fit into no selector.
+BIN = "JULNet"
+VIDEO, AUDIO = 1, 2  #: Resolve's numbers of media types
 
 _NTSC = {Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 96, 120)}
 

@@ -22,7 +22,7 @@ Float64 = NDArray[np.float64]
 
 WEIGHTS = Path(__file__).with_name("cover.safetensors")
 LOWER_PX = 48  #: side of the lower face as the network sees it
-_SIDE, _LEFT, _TOP = 1.5, -0.75, 0.25  #: what it shows, in face units: under the eyes to below the chin
+SIDE, LEFT, TOP = 1.5, -0.75, 0.25  #: what it shows, in face units: under the eyes to below the chin
 MOUTH = slice(4, 8), slice(4, 8)  #: rows and columns of the network's 12 x 12 answer that are mouth
 COUNTS_FROM, COUNTS_FULLY = 0.6, 0.9  #: probability from which something counts, and counts fully
 _USUAL, _MOST_USUAL = 25, 0.4  #: percentile of a track that counts as its free mouth, if it is below this share
@@ -119,8 +119,8 @@ def _flat_face() -> Float64:
 def _from_flat() -> Float64:
     """What points of a picture are multiplied with, (3, n), to give the affine of the plane that they lie in."""
     flat = _flat_face()
-    pixel = _SIDE / LOWER_PX
-    columns, rows = (flat[:, 0] - _LEFT) / pixel - 0.5, (flat[:, 1] - _TOP) / pixel - 0.5
+    pixel = SIDE / LOWER_PX
+    columns, rows = (flat[:, 0] - LEFT) / pixel - 0.5, (flat[:, 1] - TOP) / pixel - 0.5
     return np.asarray(np.linalg.pinv(np.stack([columns, rows, np.ones(len(flat))], axis=1)))
 
 

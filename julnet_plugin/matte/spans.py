@@ -113,7 +113,7 @@ def find_spans(
     return [*held, *sorted(spans, key=lambda s: (-s.score, s.start))][:limit]
 
 
-_IN_FRONT = "something is in front of the mouth"
+IN_FRONT = "something is in front of the mouth"
 _OCCLUDED = 0.3  #: share of the mouth
 _OUTLIER = 5.0  #: deviations; 1 frame in 200 of the training speakers goes further
 
@@ -144,7 +144,7 @@ class _Causes:
         mouth, luma, sharp = low(self.mouth), low(self.luma), low(self.sharp)
         occluded, outlier, reference = high(self.occluded), high(self.outlier), high(self.reference)
         weighed = [  # how far beyond its limit (1 = at the limit), what to say
-            (occluded / _OCCLUDED, _IN_FRONT),
+            (occluded / _OCCLUDED, IN_FRONT),
             (speed / 60, f"fast head turn ({speed:.0f}° a second)"),
             (yaw / 35, f"head turned far to the side ({yaw:.0f}°)"),
             (pitch / 30, f"head tilted far up or down ({pitch:.0f}°)"),
@@ -171,7 +171,7 @@ def _held_span(stats: Sequence[FrameStats], start: int, stop: int, settings: Spa
         peak=(first + last) // 2,
         expected_cv=0.0,
         score=settings.always_cv * (stop - start),
-        reasons=(_IN_FRONT,),
+        reasons=(IN_FRONT,),
     )
 
 

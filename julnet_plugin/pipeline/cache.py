@@ -37,6 +37,7 @@ _LISTING = "entry.json"
 _LARGEST = 0.5  #: share of the limit above which an entry is not worth keeping
 _STALE_S = 24 * 3600.0  #: an unfinished entry older than this was left by a process that died
 _BLOCK = 1 << 20
+_SOURCES = (".py", ".safetensors", ".npy", ".npz")  #: of ours: code, weights, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +159,12 @@ def open_cache() -> Cache:
 
 @functools.lru_cache(maxsize=1)
 def makers() -> dict[str, str]:
-    """What every entry depends on besides its inputs: our code, the libraries that compute, and the processor."""
+    """What every entry depends on besides its inputs: our code and weights, libraries, and the processor."""
     import cv2
 
     root = Path(julnet_plugin.__file__).parent
     sources = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in sorted(p for p in root.rglob("*") if p.suffix in _SOURCES):
         state = path.stat()
         sources.update(f"{path.relative_to(root)} {state.st_size} {state.st_mtime_ns}\n".encode())
     libraries = ("numpy", "scipy", "opencv-contrib-python", "mediapipe", "av", "pocketsphinx")

@@ -18,7 +18,7 @@ from julnet_plugin.pipeline.cropdata import PLAN, Plan, read_arrays, write_array
 from julnet_plugin.pipeline.plates import frames_at
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from julnet_plugin.compose.paste import DisplayTransform
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from julnet_plugin.media.reader import PlateFrame, PlateReader
     from julnet_plugin.pipeline.cropdata import Plan
     from julnet_plugin.pipeline.inputs import Job
-    from julnet_plugin.types import PixelArray
+    from julnet_plugin.types import PixelArray, Rect
 
 Float32 = NDArray[np.float32]
 
@@ -100,11 +100,11 @@ class References:
 
     def thumbnails_at(self, position: int, side: int) -> NDArray[np.uint8]:
         """Lower faces of the references of one frame, for people to look at. (N, side, side, 3) display RGB."""
+        import cv2
+
         crops = self.images[self.groups == self.of_frame[position]]
         square = min(crops.shape[1:3])
         faces = [(crop[-square:, :square] / 257.0).astype(np.uint8) for crop in crops]
-        import cv2
-
         small = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in faces]
         return np.stack(small).astype(np.uint8) if small else np.zeros((0, side, side, 3), np.uint8)
 
@@ -281,26 +281,29 @@ def display_crop(
 
     A crop that lies outside the plate repeats the plate's edge.
     """
-    from julnet_plugin.face.crop import crop_rect, sample_crop
-
     height, width = pixels.shape[:2]
-    rect = crop_rect(plate_from_crop, width, height)
-    if rect is None:
-        return sample_crop(transform.to_display(pixels), plate_from_crop, size)
-    local = np.array(plate_from_crop, np.float64)
-    local[:, 2] -= (rect.x0, rect.y0)
-    return sample_crop(transform.to_display(pixels[rect.slices]), local, size)
+    return _cropped(lambda rect: pixels[rect.slices], (width, height), transform, plate_from_crop, size)
 
 
 def frame_crop(
     frame: PlateFrame, transform: DisplayTransform, plate_from_crop: NDArray[np.float64], size: tuple[int, int]
 ) -> Float32:
     """`display_crop` of a decoded frame, of which only the rectangle that the crop touches is made RGB."""
-    from julnet_plugin.face.crop import crop_rect, sample_crop
+    return _cropped(frame.part, frame.size, transform, plate_from_crop, size)
 
-    rect = crop_rect(plate_from_crop, *frame.size)
-    if rect is None:
-        return display_crop(frame.rgb, transform, plate_from_crop, size)
+
+def _cropped(
+    part: Callable[[Rect], PixelArray],
+    plate: tuple[int, int],
+    transform: DisplayTransform,
+    plate_from_crop: NDArray[np.float64],
+    size: tuple[int, int],
+) -> Float32:
+    """A crop from a plate of this (width, height) that gives parts of itself."""
+    from julnet_plugin.face.crop import crop_rect, sample_crop
+    from julnet_plugin.types import Rect
+
+    rect = crop_rect(plate_from_crop, *plate) or Rect(x0=0, y0=0, x1=plate[0], y1=plate[1])
     local = np.array(plate_from_crop, np.float64)
     local[:, 2] -= (rect.x0, rect.y0)
-    return sample_crop(transform.to_display(frame.part(rect)), local, size)
+    return sample_crop(transform.to_display(part(rect)), local, size)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from julnet_plugin.matte.spans import IN_FRONT
+
 if TYPE_CHECKING:
     from julnet_plugin.config import FaceSettings
     from julnet_plugin.types import FrameRange, MediaInfo
@@ -24,7 +26,7 @@ NO_FACE = "no face"
 OUT_OF_FRAME = "mouth out of frame"
 TOO_SMALL = "mouth too small"
 PROFILE = "face turned away"
-COVERED = "something is in front of the mouth"
+COVERED = IN_FRONT
 NO_DUB = "no dub here"
 
 

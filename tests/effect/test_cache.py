@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from julnet_plugin.pipeline.cache import Cache, open_cache
+import julnet_plugin
+from julnet_plugin.pipeline.cache import Cache, makers, open_cache
 from julnet_plugin.types import Take
 
 Contents = Callable[[Path], dict[str, str]]
@@ -105,7 +105,6 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path: Path) -> None:
     made = file_of(tmp_path, "a.bin", 1000)
     for number in range(3):
         cache.store("thing", {"n": number}, [made])
-        time.sleep(0.02)
     assert cache.fetch("thing", {"n": 0}, tmp_path / "used")
     cache.store("thing", {"n": 3}, [made])
     there = [cache.fetch("thing", {"n": number}, tmp_path / f"out{number}") for number in range(4)]
@@ -166,3 +165,15 @@ def test_the_environment_names_the_cache_and_its_size(
     monkeypatch.setenv("JULNET_CACHE_GB", "much")
     assert open_cache().limit > 0
     assert "JULNET_CACHE_GB" in caplog.text
+
+
+def test_what_was_remembered_with_other_weights_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = file_of(tmp_path, "cover.safetensors", 10)
+    monkeypatch.setattr(julnet_plugin, "__file__", str(tmp_path / "__init__.py"))
+    makers.cache_clear()
+    before = makers()
+    makers.cache_clear()
+    file_of(tmp_path, weights.name, 11)
+    assert makers() != before
+    monkeypatch.undo()
+    makers.cache_clear()

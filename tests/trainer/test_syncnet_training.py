@@ -21,9 +21,10 @@ from trainer.config import SyncTraining
 from trainer.dataset import Clip, DatasetError, write_clip
 from trainer.lipshape import fit_lip_basis
 from trainer.recipe import load_recipe
+from trainer.splits import choosing_speakers
 from trainer.syncnet.accuracy import sync_accuracy
 from trainer.syncnet.pairs import Pairs
-from trainer.syncnet.run import choosing_speakers, train_syncnet
+from trainer.syncnet.run import train_syncnet
 from trainer.syncnet.views import steady_frames, views_of
 
 MakeClip = Callable[..., Clip]

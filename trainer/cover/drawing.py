@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.face.cover import LOWER_PX
+from julnet_plugin.face.cover import LOWER_PX, SIDE
 
 Float32 = NDArray[np.float32]
 Rng = np.random.Generator
 
 _FINE = 2  #: how much larger shapes are drawn
 _SIDE = LOWER_PX * _FINE
-_UNIT = _SIDE / 1.5  #: drawn pixels in a face unit
+_UNIT = _SIDE / SIDE  #: drawn pixels in a face unit
 _SMALL, _LARGE = 0.22, 1.3  #: width of a thing, face units
 
 

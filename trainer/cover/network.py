@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from julnet_plugin.pipeline.workfolder import replacing
 from trainer.dataset import DatasetError
 
 CELLS = 12  #: rows and columns of the answer
@@ -49,10 +50,9 @@ class CoverNet(nn.Module):
 
 def save_network(network: CoverNet, path: Path, facts: dict[str, str]) -> None:
     """Write 16-bit weights as `julnet_plugin.face.cover` reads them, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
     tensors = {name: value.detach().cpu().half().contiguous() for name, value in network.state_dict().items()}
-    save_file(tensors, partial, metadata={"julnet_cover": json.dumps(facts, sort_keys=True)})
-    partial.replace(path)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"julnet_cover": json.dumps(facts, sort_keys=True)})
 
 
 def load_network(path: Path) -> CoverNet:

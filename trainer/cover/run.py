@@ -28,8 +28,8 @@ from trainer.cover.visits import CoverScores, Seen, Visit, held, logits_of, scor
 from trainer.loop import STATE, is_over, learn
 from trainer.recipe import Recipe
 from trainer.records import write_json
+from trainer.splits import choosing_speakers
 from trainer.state import read_average
-from trainer.syncnet.run import choosing_speakers
 from trainer.team import Team
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 
 from julnet_plugin.config import FaceSettings
-from julnet_plugin.face.cover import LOWER_PX, above_usual, hidden, lower_face, share_of_mouth
+from julnet_plugin.face.cover import LEFT, LOWER_PX, SIDE, TOP, above_usual, hidden, lower_face, share_of_mouth
 from trainer.cover.faces import head_in_crop
 from trainer.cover.network import CoverNet
 from trainer.dataset import Clip
 
 Float32 = NDArray[np.float32]
 
-UNIT = LOWER_PX / 1.5  #: pixels in a face unit
-_MOUTH = np.array([LOWER_PX / 2, (0.95 - 0.25) * UNIT])  #: where visitors stop
+UNIT = LOWER_PX / SIDE  #: pixels in a face unit
+_MOUTH = np.array([LOWER_PX / 2, (0.95 - TOP) * UNIT])  #: where visitors stop
 _OUTER_LIPS = 20  #: points at the start of a lip shape
 _LONGEST_S = 6.0  #: of each clip
 BADLY, LITTLE, FREE = 0.5, 0.2, 0.02  #: shares of the lips
@@ -94,7 +94,7 @@ def seen_in(clip: Clip) -> Seen:
     faces = np.stack([lower_face(clip.crop(k), head_in_crop(clip, k)) for k in range(count)])
     lips = np.zeros((count, LOWER_PX, LOWER_PX), np.uint8)
     for k in range(count):
-        points = (clip.lips[k, :_OUTER_LIPS, :2] - [-0.75, 0.25]) * UNIT - 0.5
+        points = (clip.lips[k, :_OUTER_LIPS, :2] - [LEFT, TOP]) * UNIT - 0.5
         cv2.fillConvexPoly(lips[k], cv2.convexHull(np.round(points * 16).astype(np.int32)), (1,), shift=4)
     return Seen(faces=faces.astype(np.float32) / 255, lips=lips.astype(np.float32), rate=clip.header.rate)
 

@@ -22,6 +22,7 @@ from trainer.lipshape import fit_lip_basis
 from trainer.loop import STATE, is_over, learn
 from trainer.recipe import Recipe
 from trainer.records import write_json
+from trainer.splits import choosing_speakers
 from trainer.state import read_average
 from trainer.syncnet.accuracy import SyncAccuracy, sync_accuracy
 from trainer.syncnet.lesson import SyncLesson
@@ -105,17 +106,6 @@ def new_syncnet(recipe: Recipe, audio_size: int) -> SyncNet:
         raise SettingsError(msg, key="network") from exc
     assert isinstance(network, SyncNet)
     return network
-
-
-def choosing_speakers(clips: Sequence[Clip], share: float) -> tuple[list[Clip], list[Clip]]:
-    """Clips to learn from, and clips of other speakers that choose the best weights; none where there are few."""
-    speakers = sorted({clip.header.speaker for clip in clips})
-    count = round(share * len(speakers))
-    chosen = {speakers[k] for k in np.linspace(0, len(speakers) - 1, count + 2)[1:-1].astype(int)} if count else set()
-    return (
-        [clip for clip in clips if clip.header.speaker not in chosen],
-        [clip for clip in clips if clip.header.speaker in chosen],
-    )
 
 
 def all_views(
