@@ -159,6 +159,7 @@ def make_proxy(info: MediaInfo, path: Path, step: Callable[[int, int], None]) ->
         MediaError: the medium cannot be decoded, or the proxy cannot be written.
     """
     from julnet_plugin.media.colour import DisplayTransform
+    from julnet_plugin.media.planes import converted
     from julnet_plugin.media.reader import PlateReader
 
     transform, factor = DisplayTransform(info), factor_of(info)
@@ -172,9 +173,8 @@ def make_proxy(info: MediaInfo, path: Path, step: Callable[[int, int], None]) ->
         context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
         for done, frame in enumerate(PlateReader(info).frames(), start=1):
             small = cv2.resize(transform.to_preview(frame.rgb), (width, height), interpolation=cv2.INTER_AREA)
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(small, np.uint8), format="rgb24").reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-            )
+            rgb = av.VideoFrame.from_ndarray(np.ascontiguousarray(small, np.uint8), format="rgb24")
+            picture = converted(rgb, "yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
             picture.colorspace, picture.color_range = Colorspace.ITU709, ColorRange.MPEG
             picture.color_primaries, picture.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
             picture.pts, picture.time_base = done - 1, 1 / info.rate

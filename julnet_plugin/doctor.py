@@ -134,10 +134,12 @@ def _encode_one(codec: str, pixels: str, options: dict[str, str]) -> int:
     import av
     import numpy as np
 
+    from julnet_plugin.media.planes import converted
+
     context = av.Codec(codec, "w").create("video")
     context.width, context.height, context.pix_fmt, context.options = 64, 48, pixels, options
     context.time_base = Fraction(1, 25)
-    picture = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24").reformat(format=pixels)
+    picture = converted(av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="rgb24"), pixels)
     picture.pts = 0
     return sum(packet.size for packet in [*context.encode(picture), *context.encode(None)])
 

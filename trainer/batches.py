@@ -62,6 +62,7 @@ class Crops:
     """
 
     def __init__(self, clip: Clip, frames: NDArray[np.intp], size: tuple[int, int]) -> None:
+        self._name = clip.header.name
         self._jpeg = [clip.jpeg[k] for k in frames]
         self._count, self._size = len(frames), size
         self._decoded: NDArray[np.uint8] | None = None
@@ -83,7 +84,7 @@ class Crops:
         """(K, h, w, 3) RGB."""
         if self._decoded is not None:
             return np.asarray(self._decoded[frames])
-        return np.stack([_resized(decode_crop(self._jpeg[k]), self._size) for k in frames])
+        return np.stack([_resized(decode_crop(self._jpeg[k], self._name), self._size) for k in frames])
 
 
 @dataclass(slots=True)

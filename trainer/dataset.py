@@ -83,8 +83,12 @@ class Clip:
         return len(self.times_s)
 
     def crop(self, index: int) -> NDArray[np.uint8]:
-        """Decode one crop: (h, w, 3) RGB."""
-        return decode_crop(self.jpeg[index])
+        """Decode one crop: (h, w, 3) RGB.
+
+        Raises:
+            DatasetError: its bytes are damaged.
+        """
+        return decode_crop(self.jpeg[index], self.header.name)
 
 
 def encode_crop(crop: NDArray[Any]) -> NDArray[np.uint8]:
@@ -104,9 +108,17 @@ def encode_crop(crop: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(data.reshape(-1))
 
 
-def decode_crop(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """JPEG bytes to (h, w, 3) RGB."""
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1], np.uint8)
+def decode_crop(data: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """JPEG bytes of the clip of this name to (h, w, 3) RGB.
+
+    Raises:
+        DatasetError: the bytes are damaged.
+    """
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if picture is None:
+        msg = f"the prepared clip {name}{SUFFIX} is damaged (a picture in it is no JPEG); delete it and prepare again"
+        raise DatasetError(msg)
+    return np.asarray(picture[..., ::-1], np.uint8)
 
 
 def write_clip(clip: Clip, path: Path) -> None:

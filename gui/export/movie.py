@@ -18,6 +18,7 @@ from host_adapters.standalone.exports import Event, picture_events
 from host_adapters.standalone.storage import absolute_path
 from julnet_plugin.errors import MediaError
 from julnet_plugin.media.files import replacing
+from julnet_plugin.media.planes import converted
 from julnet_plugin.media.timecode import Timecode
 from julnet_plugin.types import FrameRange, MediaInfo
 
@@ -193,7 +194,7 @@ def _fitted(shot: _Shot, frame: PlateFrame, width: int, height: int) -> av.Video
     native = frame.native
     if native is not None and (native.width, native.height) == (width, height) and shot.transform.identity:
         return _tagged(
-            native.reformat(dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG, format="yuv444p10le")
+            converted(native, "yuv444p10le", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
         )
     rgb = np.ascontiguousarray(shot.transform.to_preview(frame.rgb))
     if rgb.shape[:2] != (height, width):
@@ -224,9 +225,7 @@ def _black(width: int, height: int) -> av.VideoFrame:
 
 def _from_rgb(rgb: NDArray[np.uint8]) -> av.VideoFrame:
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
-    return _tagged(
-        frame.reformat(format="yuv444p10le", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
-    )
+    return _tagged(converted(frame, "yuv444p10le", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG))
 
 
 def _tagged(frame: av.VideoFrame) -> av.VideoFrame:

@@ -20,7 +20,7 @@ from julnet_plugin.errors import MediaError
 from julnet_plugin.media import exr
 from julnet_plugin.media.container import check_file
 from julnet_plugin.media.movie import probe_movie
-from julnet_plugin.media.planes import planar_format, plane
+from julnet_plugin.media.planes import converted, planar_format, plane
 from julnet_plugin.media.reader import open_plate
 from julnet_plugin.media.sequence import decode_picture, is_image, is_pattern, numbered_files, picture_decoder
 from julnet_plugin.media.timecode import parse_timecode
@@ -165,7 +165,7 @@ def _grey(frame: av.VideoFrame, channel: str | None, path: Path) -> Float32:
     if name.startswith("ya"):
         return _from_rgb(frame, channel, path)
     name = f"{name[:-2]}le" if name.endswith("be") else name  # `plane` reads little-endian
-    flat = frame if frame.format.name == name else frame.reformat(format=name)
+    flat = frame if frame.format.name == name else converted(frame, name)
     if "yuva" in name:
         alpha = _scaled(plane(flat, 3), flat.format.components[3].bits)
         if channel == "alpha" or (channel is None and alpha.min() < 1):
@@ -183,7 +183,7 @@ def _grey(frame: av.VideoFrame, channel: str | None, path: Path) -> Float32:
 
 def _from_rgb(frame: av.VideoFrame, channel: str | None, path: Path) -> Float32:
     deep = frame.format.components[0].bits > 8
-    pixels = frame.to_ndarray(format="rgba64le" if deep else "rgba")
+    pixels = converted(frame, "rgba64le" if deep else "rgba").to_ndarray()
     planes = _scaled(pixels, 16 if deep else 8)
     has_alpha = any(component.is_alpha for component in frame.format.components) or frame.format.name == "pal8"
     if channel == "alpha" and not has_alpha:

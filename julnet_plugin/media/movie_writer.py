@@ -23,7 +23,7 @@ from julnet_plugin.media.packets import (
     add_picture_stream,
     mux_chunks,
 )
-from julnet_plugin.media.planes import blank_like, planar_format, plane
+from julnet_plugin.media.planes import blank_like, converted, planar_format, plane
 from julnet_plugin.media.sound import Sound, SoundTrack, sound_of
 from julnet_plugin.media.tags import MATRICES, RANGES, number_of
 from julnet_plugin.media.timecode import timecode_of
@@ -250,7 +250,6 @@ class DubPictures:
 
     def __init__(self, kind: MovieKind, info: MediaInfo) -> None:
         self._info = info
-        #: Of its own: a frame's own converter hangs when two movies convert the frame at once.
         self._converter = VideoReformatter()
         self._native = _is_yuv(info)
         self.colour = _movie_tags(kind, info)
@@ -289,16 +288,15 @@ class DubPictures:
                 plane(copy, index)[:] = plane(source, index)
             return copy
         matrix = _SWS_MATRIX.get(target.matrix, number_of(MATRICES, target.matrix))
-        converted = self._converter.reformat(
+        return converted(
             source,
-            format=target.pixel_format,
+            target.pixel_format,
+            self._converter,
             src_colorspace=matrix,
             dst_colorspace=matrix,
             src_color_range=number_of(RANGES, self._info.colour.range),
             dst_color_range=2 if target.full_range else 1,
         )
-        assert converted is not None
-        return converted
 
     def _encoded(self, frame: PlateFrame) -> av.VideoFrame:
         picture = av.VideoFrame(self._info.width, self._info.height, self.encoding.pixel_format)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from julnet_plugin.media.tags import MATRICES, RANGES, number_of
@@ -84,6 +85,27 @@ def copy_tags(source: av.VideoFrame, target: av.VideoFrame) -> None:
         target.time_base = source.time_base
 
 
+def converted(
+    frame: av.VideoFrame, pixel_format: str, converter: VideoReformatter | None = None, **colours: int
+) -> av.VideoFrame:
+    """The frame in another pixel format, by one thread.
+
+    FFmpeg writes the rows of a picture in whole vectors, past their end. With a slice of the picture for each thread,
+    which is PyAV's default, the last row of one slice then lands on the first pixels of the next slice, and the picture
+    differs from run to run where rows do not fill their vectors, as at a width of 852.
+
+    Args:
+        frame: what to convert.
+        pixel_format: FFmpeg's name.
+        converter: keeps its tables for the next frame; never `frame.reformat`, which hangs when two movies convert one
+            frame at once.
+        **colours: `dst_colorspace` and its like, as `av.VideoFrame.reformat` takes them.
+    """
+    done = (converter or VideoReformatter()).reformat(frame, format=pixel_format, threads=1, **colours)
+    assert done is not None
+    return done
+
+
 def upright(frame: av.VideoFrame, clockwise: int) -> av.VideoFrame:
     """The frame turned clockwise by 0, 90, 180 or 270 degrees, each number kept as it is.
 
@@ -95,7 +117,7 @@ def upright(frame: av.VideoFrame, clockwise: int) -> av.VideoFrame:
     name = planar_format(frame.format.name)
     if turns % 2 and (narrow := _NARROW.fullmatch(name)):
         name = f"yuv{narrow[1]}444p{narrow[2]}"
-    flat = frame if frame.format.name == name else frame.reformat(format=name)
+    flat = frame if frame.format.name == name else converted(frame, name)
     swap = turns % 2 == 1
     turned = blank_like(flat, flat.height if swap else flat.width, flat.width if swap else flat.height)
     copy_tags(frame, turned)
@@ -129,7 +151,7 @@ def to_rgb(frame: av.VideoFrame) -> PixelArray:
     if name.startswith("gray") and int(frame.color_range) != 1:
         # swscale loses the low byte of 16-bit grey.
         return _grey_rgb(frame)
-    return frame.to_ndarray(format="rgb24" if bits <= 8 else "rgb48le")
+    return converted(frame, "rgb24" if bits <= 8 else "rgb48le").to_ndarray()
 
 
 def converts_in_parts(frame: av.VideoFrame) -> bool:
@@ -155,7 +177,7 @@ def part_to_rgb(frame: av.VideoFrame, rect: Rect) -> PixelArray:
 
 def _grey_rgb(frame: av.VideoFrame) -> PixelArray:
     bits = frame.format.components[0].bits
-    grey = frame.reformat(format=frame.format.name[:-2] + "le") if frame.format.name.endswith("be") else frame
+    grey = converted(frame, frame.format.name[:-2] + "le") if frame.format.name.endswith("be") else frame
     levels = plane(grey, 0)
     if bits > 8:
         wide = levels.astype(np.uint32) * 65535 + (2**bits - 1) // 2
@@ -165,5 +187,6 @@ def _grey_rgb(frame: av.VideoFrame) -> PixelArray:
 
 def _float_rgb(frame: av.VideoFrame) -> PixelArray:
     planar = "gbrpf16le" if "f16" in frame.format.name else "gbrpf32le"
-    array = frame.to_ndarray() if frame.format.name in (planar, "rgbf32le") else frame.to_ndarray(format=planar)
+    flat = frame if frame.format.name in (planar, "rgbf32le") else converted(frame, planar)
+    array = flat.to_ndarray()
     return np.ascontiguousarray(array[..., :3])

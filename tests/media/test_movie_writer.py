@@ -26,6 +26,7 @@ from julnet_plugin.media.movie_writer import (
     DubPictures,
     MattePictures,
     MatteWriter,
+    MovieKind,
 )
 from julnet_plugin.media.planes import plane
 from julnet_plugin.media.probe import probe
@@ -241,6 +242,21 @@ def test_odd_sizes_keep_every_pixel(make_movie: Make, tmp_path: Path, size: tupl
     with open_plate(info) as before, open_plate(movie) as after:
         plate, dub = before.frame(2).rgb, after.frame(2).rgb
     assert np.abs(dub[-30:].astype(int) - plate[-30:]).mean() < 0.01 * 65535
+
+
+@pytest.mark.parametrize(("kind", "pixel_format"), [(PRORES, "yuv420p"), (PRORES_4444, "yuv420p10le")])
+def test_rows_that_fill_no_whole_vector_are_the_same_in_every_run(
+    make_movie: Make, kind: MovieKind, pixel_format: str
+) -> None:
+    """Slices of one picture converted by several threads write over each other's first pixels."""
+    info = probe(make_movie("a.mkv", codec="ffv1", pixel_format=pixel_format, size=(852, 828), frames=1))
+    with open_plate(info) as plate:
+        frame = plate.frame(0)
+        digests = set()
+        for _ in range(25):
+            picture = DubPictures(kind, info).picture(frame, None)
+            digests.add(hashlib.sha256(b"".join(plane(picture, index).tobytes() for index in range(3))).hexdigest())
+    assert len(digests) == 1
 
 
 def test_a_phones_plate_is_delivered_upright(make_movie: Make, tmp_path: Path, frame_number: Number) -> None:

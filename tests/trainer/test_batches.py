@@ -54,6 +54,18 @@ def test_crops_that_stay_encoded_give_the_same_batches(clips: list[Clip], basis:
         assert equal(decoded.draw(5), encoded.draw(5))
 
 
+@pytest.mark.parametrize("damage", [b"", b"no picture"])
+def test_a_damaged_picture_is_one_sentence_that_names_the_clip(
+    make_clip: MakeClip, basis: LipBasis, damage: bytes
+) -> None:
+    clip = make_clip("a1", "a", frames=40)
+    clip.jpeg[7] = np.frombuffer(damage, np.uint8)
+    with pytest.raises(DatasetError, match=r"clip a1\.safetensors is damaged .* prepare again"):
+        batches([clip], basis, replace(SETTINGS, clips=1))
+    with pytest.raises(DatasetError, match=r"clip a1\.safetensors is damaged"):
+        clip.crop(7)
+
+
 def test_clips_stored_smaller_take_part_where_they_may_be_enlarged(clips: list[Clip], basis: LipBasis) -> None:
     heard = [np.zeros((len(clip), 3), np.float32) for clip in clips]
     with pytest.raises(DatasetError):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from julnet_plugin.audio.windows import feature_windows
 from julnet_plugin.model.lips import LipBasis, closed_shape
 from julnet_plugin.model.syncnet import SyncNet
-from trainer.dataset import Clip, decode_crop
+from trainer.dataset import Clip
 
 RATE = 25.0  #: pictures a second that SyncNet is told; footage of another rate is thinned or repeated
 _CONTIGUOUS = 1.6  #: frames further apart than so many steps do not follow each other
@@ -96,7 +96,7 @@ def mouth_pictures(clip: Clip, frames: NDArray[np.int64], network: SyncNet) -> N
     """(T, h, w, 3) what SyncNet sees of each frame."""
     views = []
     for start in range(0, len(frames), _AT_ONCE):
-        crops = np.stack([_small(decode_crop(clip.jpeg[k])) for k in frames[start : start + _AT_ONCE]])
+        crops = np.stack([_small(clip.crop(int(k))) for k in frames[start : start + _AT_ONCE]])
         tensor = torch.from_numpy(crops.transpose(0, 3, 1, 2)).float()
         with torch.inference_mode():
             seen = network.mouth_view(tensor)
