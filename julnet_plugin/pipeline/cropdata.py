@@ -141,8 +141,8 @@ class CropChunk:
         return np.asarray(whole, np.float32)
 
     def save(self, path: Path) -> None:
-        """Write the chunk whole or not at all."""
-        write_arrays(path, {name: getattr(self, name) for name in self.__dataclass_fields__})
+        """Write the chunk whole or not at all; as it is, for a third less would cost a twentieth of the render."""
+        write_arrays(path, {name: getattr(self, name) for name in self.__dataclass_fields__}, compressed=False)
 
     @classmethod
     def load(cls, path: Path) -> CropChunk:
@@ -204,14 +204,15 @@ def chunk_name(number: int) -> str:
     return f"chunk.{number:06d}.npz"
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write named arrays as a zip of `.npy` files, lightly compressed, whole or not at all.
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, compressed: bool = True) -> None:
+    """Write named arrays as a zip of `.npy` files, lightly compressed or as they are, whole or not at all.
 
     `numpy.savez_compressed` would compress four times slower for a tenth less.
     """
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
     with (
         replacing(path) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        zipfile.ZipFile(temporary, "w", method, compresslevel=1) as archive,
     ):
         for name, array in arrays.items():
             # opened by name, a member is dated 1980, not now

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
 from julnet_plugin.pipeline.outputs import joined
-from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
+from julnet_plugin.pipeline.threads import InOrder, blas_in_one_thread, ordered_map, prefetch
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def write_chunks(
     total = sum(len(chunk) for chunk in wanted)
     done = total - sum(len(chunk) for chunk in todo)
     with ExitStack() as stack:
+        stack.enter_context(blas_in_one_thread())
         if maker.watcher is not None:
             stack.callback(maker.watcher.close)
         pool = stack.enter_context(ThreadPoolExecutor(max(os.cpu_count() or 1, 1), "julnet-composite"))

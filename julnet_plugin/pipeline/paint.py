@@ -19,7 +19,7 @@ from julnet_plugin.pipeline.cropdata import DATA, ChunkBuilder, CropChunk, Plan,
 from julnet_plugin.pipeline.outputs import joined
 from julnet_plugin.pipeline.references import frame_crop
 from julnet_plugin.pipeline.takedata import box_of
-from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
+from julnet_plugin.pipeline.threads import InOrder, blas_in_one_thread, ordered_map, prefetch
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
@@ -228,6 +228,7 @@ def paint_range(
 
     with ExitStack() as stack:
         stack.enter_context(closing(painter))
+        stack.enter_context(blas_in_one_thread())
         pool = stack.enter_context(ThreadPoolExecutor(_CUTTERS, "julnet-cut"))
         saver: InOrder[tuple[CropChunk, Path]] = InOrder(lambda item: item[0].save(item[1]), depth=1)
         try:

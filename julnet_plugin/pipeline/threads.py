@@ -14,11 +14,23 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _END = object()
+
+
+def blas_in_one_thread() -> AbstractContextManager[object]:
+    """While it lasts, NumPy's products of matrices run in the thread that asks for them.
+
+    Frames are spread over the processors already. After each product OpenBLAS's own threads look for the next one for a
+    while, in a loop: an eighth of a render's processor time.
+    """
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
