@@ -162,7 +162,7 @@ def learn(
         settings: of this run or stage.
         run: its folder; with several processes, one that all of them see.
         team: of processes that share the work; alone unless said. Only its first process writes and validates.
-        validate: scores averaged weights every `settings.validate_every` steps.
+        validate: scores averaged weights every `settings.validate_every` steps, and the last ones.
         progress: `progress("train", done, total)` before every step, in thousandths of the budget.
 
     Returns:
@@ -177,8 +177,13 @@ def learn(
     course = learner.course
     if not (settings.validate_every and team.leads):
         validate = None
+
+    def judge() -> dict[str, float]:
+        assert validate is not None
+        return _judge(course, validate(learner.ema.values), learner.ema, settings.patience)
+
     if validate is not None and course.step == 0:
-        _judge(course, validate(learner.ema.values), learner.ema, settings.patience)  # the start is what to beat
+        judge()  # the start is what to beat
     with (
         _drawn(draws, course.step, settings, team) as batches,
         _board(run, settings, team) as board,
@@ -195,10 +200,12 @@ def learn(
             if course.step % (settings.validate_every or settings.log_every * 25) == 0:
                 lesson.show(board, course.step)
             if validate is not None and course.step % settings.validate_every == 0:
-                scores = _judge(course, validate(learner.ema.values), learner.ema, settings.patience)
+                scores = judge()
                 _log(run, course.step, learner.seconds, scores)
                 board.scalars(course.step, scores)
             learner.save_now_and_then()
+    if validate is not None and course.step % settings.validate_every:  # what was learnt since the last time
+        _log(run, course.step, learner.seconds, judge())
     learner.save()
     if course.best:
         learner.ema.values = course.best

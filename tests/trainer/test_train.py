@@ -235,6 +235,20 @@ def test_the_weights_that_validate_best_are_handed_back_and_patience_ends_the_ru
     assert loop.is_over(tmp_path, settings)
 
 
+def test_what_was_learnt_after_the_last_validation_is_validated_too(batches: Batches, tmp_path: Path) -> None:
+    seen: list[float] = []
+
+    def validate(weights: Mapping[str, Tensor]) -> dict[str, float]:
+        seen.append(float(weights["grey"]))
+        return {"score": float(len(seen))}  # the later the better
+
+    settings = replace(SETTINGS, max_steps=5, validate_every=3, loss=LossSettings(perceptual=0), save_every_s=1e6)
+    ema = train(Diverging(), batches, None, settings, tmp_path, validate=validate)
+    assert len(seen) == 3  # the start, step 3, step 5
+    assert float(ema.values["grey"]) == seen[-1]
+    assert '"val_score": 3.0' in (tmp_path / loop.LOG).read_text()
+
+
 def test_references_are_encoded_once_a_clip(clips: list[Clip]) -> None:
     heard = [np.zeros((len(clip), 3), np.float32) for clip in clips]
     pairs = Batches(clips, heard, fit_lip_basis(clips, 3), (208, 160), 2, DataSettings(clips=2, frames=3))
