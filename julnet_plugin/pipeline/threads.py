@@ -10,7 +10,7 @@ import queue
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -22,15 +22,16 @@ R = TypeVar("R")
 _END = object()
 
 
-def blas_in_one_thread() -> AbstractContextManager[object]:
+def blas_in_one_thread() -> AbstractContextManager[Any]:
     """While it lasts, NumPy's products of matrices run in the thread that asks for them.
 
     Frames are spread over the processors already. After each product OpenBLAS's own threads look for the next one for a
     while, in a loop: an eighth of a render's processor time.
     """
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
 
-    return threadpool_limits(limits=1, user_api="blas")
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limits
 
 
 def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:
