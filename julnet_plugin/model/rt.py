@@ -152,7 +152,7 @@ class RtGenerator(Generator):
         """
         B, N = refs.shape[0], int(refs.shape[1])  # sizes but the batch's are constants of an exported network
         trunk = _to_trunk(refs.flatten(0, 1)).reshape(B, N, 3, TRUNK_W * 13 // 10, TRUNK_W)
-        features = self.reference_encoder(F.pixel_unshuffle(trunk.flatten(1, 2), GRID))
+        features = self.reference_encoder(_cells(trunk.flatten(1, 2), GRID))
         if lips is None:
             lips = self.lip_mean.expand(B, N + 1, -1, -1)
         motion = (lips[:, :N] - lips[:, N:]).flatten(2)
@@ -182,8 +182,8 @@ class RtGenerator(Generator):
     def render(self, masked_source: Tensor, mask: Tensor, lips: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """Paint the frame for a given lip shape (B, K): what training does with true shapes."""
         reference_features, deform_input, reference_pixels, small_references, codes, place = refs
-        seen = _to_trunk(torch.cat([masked_source, mask], dim=1))
-        source = self.source_encoder(F.pixel_unshuffle(seen, GRID))  # (B, C, 52, 40)
+        seen = torch.cat([_to_trunk(masked_source), _to_trunk(mask)], dim=1)
+        source = self.source_encoder(_cells(seen, GRID))  # (B, C, 52, 40)
         identity = self.id_encoder(torch.cat([source, reference_features], dim=1))
         away = codes - lips[:, None]  # (B, N, K): how far each reference is from the wanted shape
         spoken = self.lip_features(lips) + self.reference_shapes(away.flatten(1))
@@ -200,7 +200,7 @@ class RtGenerator(Generator):
         flow, lip_motion = self._lip_flow(lips, codes, place)
         view = self._view(seen, small_references, flow, lip_motion)
         half = F.pixel_shuffle(self.up_half(F.leaky_relu(trunk, 0.2)), 2)
-        half = F.leaky_relu(half + self.look_half(F.pixel_unshuffle(view, 2)), 0.2)
+        half = F.leaky_relu(half + self.look_half(_cells(view, 2)), 0.2)
         fine = F.leaky_relu(F.pixel_shuffle(self.up_full(half), 2) + self.look_full(view), 0.2)  # (B, fine, 128, 128)
         distance = (away * (self.lip_spread / self.lip_spread[0])).square().sum(dim=2)  # (B, N)
         trust = F.pad(-self.nearness.exp() * distance, (0, 1))  # for the references; nothing for the painted picture
@@ -257,16 +257,18 @@ class RtGenerator(Generator):
         h, w = (int(size) for size in masked_source.shape[-2:])
         square = mouth_square(h, w)
         k = w // TRUNK_W
-        painted = torch.sigmoid(self.paint(fine))
+        painted = torch.sigmoid(self.paint(fine).float())
         motion = self.motion(fine)
         flow = prior + self.config.flow_px * torch.tanh(motion[:, : 2 * N] / self.config.flow_px)
         weight = torch.softmax(motion[:, 2 * N :] + trust[..., None, None], dim=1)  # references, then the painted
-        full_weight = _enlarged(weight, k)
-        image = full_weight[:, N:] * _enlarged(painted, k)
-        for n, taken in enumerate(_from_references(references, _enlarged(flow, k), square, k)):
+        enlarged = _enlarged(torch.cat([weight.float(), painted, flow.float()], dim=1), k)
+        full_weight, painted, flow = torch.split(enlarged, [N + 1, 3, 2 * N], dim=1)
+        image = full_weight[:, N:] * painted
+        for n, taken in enumerate(_from_references(references, flow, square, k)):
             image = torch.addcmul(image, full_weight[:, n : n + 1], taken)
         source, inside = masked_source[..., *square.slices], mask[..., *square.slices]
-        known = _known(torch.cat([fine, weight, view], dim=1), _reduced(torch.cat([image, inside], dim=1), 2 * k), N)
+        seen = torch.cat([_reduced(x.float(), 2) for x in (fine, weight, view)], dim=1)
+        known = _known(seen, torch.cat([_reduced(image, 2 * k), _reduced(inside, 2 * k)], dim=1), N)
         if self.config.texture:
             known = torch.cat([known, _texture(image, 2 * k)], dim=1)
         error, log_sigma = (_smoothed(x) for x in self.uncertainty(known, frame))
@@ -285,11 +287,10 @@ def _known(painted: Tensor, result: Tensor, n_refs: int) -> Tensor:
     other and with the result, contrast, its place.
 
     Shape:
-        painted: (B, F + (N + 1) + (3N + 6), 128, 128), features, weights, and what the last layers looked at.
+        painted: (B, F + (N + 1) + (3N + 6), 64, 64), features, weights, and what the last layers looked at.
         result: (B, 4, 64, 64), image and mask.
         returns: (B, F + 2N + 14, 64, 64).
     """
-    painted = _reduced(painted, 2)
     features = int(painted.shape[1]) - 4 * n_refs - 7
     parts = torch.split(painted, [features, n_refs, 1, 3 * n_refs, 3, 1, 2], dim=1)
     fine, weight, own, references, source, _, motion = parts
@@ -327,7 +328,23 @@ def _to_trunk(x: Tensor) -> Tensor:
 
 
 def _reduced(x: Tensor, k: int) -> Tensor:
-    return x if k == 1 else F.avg_pool2d(x, k)
+    """Means over squares of k x k pixels.
+
+    PyTorch's own pooling is up to five times slower on a CPU than four sums of every other pixel. Their gradients are
+    not: training pools.
+    """
+    if k == 1:
+        return x
+    if k % 2 or torch.is_grad_enabled():
+        return F.avg_pool2d(x, k)
+    upper, lower = x[..., ::2, ::2] + x[..., ::2, 1::2], x[..., 1::2, ::2] + x[..., 1::2, 1::2]
+    return _reduced((upper + lower) * 0.25, k // 2)
+
+
+def _cells(x: Tensor, k: int) -> Tensor:
+    """`F.pixel_unshuffle`, which PyTorch does number by number on a CPU."""
+    B, C, h, w = (int(size) if n else size for n, size in enumerate(x.shape))
+    return x.reshape(B, C, h // k, k, w // k, k).permute(0, 1, 3, 5, 2, 4).reshape(B, C * k * k, h // k, w // k)
 
 
 def _enlarged(x: Tensor, k: int) -> Tensor:
@@ -358,14 +375,15 @@ def _from_references(references: Tensor, flow: Tensor, square: MouthSquare, k: i
         flow: (B, 2N, side, side) in trunk pixels; `k` crop pixels are one trunk pixel.
         returns: N tensors (B, 3, side, side).
     """
-    h, w = (int(size) for size in references.shape[-2:])
-    scale = torch.tensor([2.0 / w, 2.0 / h], dtype=flow.dtype, device=flow.device)
-    here = (_pixel_grid(square, flow) + 0.5) * scale - 1
-    taken = []
-    for n in range(int(references.shape[1])):
-        where = torch.addcmul(here, flow[:, 2 * n : 2 * n + 2].permute(0, 2, 3, 1), scale * k)
-        taken.append(F.grid_sample(references[:, n], where, padding_mode="border", align_corners=False))
-    return taken
+    N, (h, w) = int(references.shape[1]), (int(size) for size in references.shape[-2:])
+    scale = torch.tensor([2.0 / w, 2.0 / h], dtype=flow.dtype, device=flow.device)[:, None, None]
+    here = (_pixel_grid(square, flow).permute(0, 3, 1, 2) + 0.5) * scale - 1
+    # planes of x and y, as the flow has them: the sampler reads those as fast as pairs
+    where = torch.addcmul(here.repeat(1, N, 1, 1), flow, (scale * k).repeat(N, 1, 1)).permute(0, 2, 3, 1)
+    return [
+        F.grid_sample(references[:, n], where[..., 2 * n : 2 * n + 2], padding_mode="border", align_corners=False)
+        for n in range(N)
+    ]
 
 
 def _before(motion: Tensor, where: Tensor) -> Tensor:
