@@ -13,7 +13,17 @@ from julnet_plugin.model.generator import MouthSquare, mouth_square
 from julnet_plugin.model.info import CheckpointInfo
 from julnet_plugin.model.lips import MIRROR, SHAPE_POINTS, LipBasis, closed_shape, inner_gap
 from julnet_plugin.model.onnx_engine import export_onnx
-from julnet_plugin.model.rt import FLOW_GRID, RtConfig, RtGenerator, _before, _pixel_grid, _sample, _texture
+from julnet_plugin.model.rt import (
+    FLOW_GRID,
+    RtConfig,
+    RtGenerator,
+    _before,
+    _cells,
+    _pixel_grid,
+    _reduced,
+    _sample,
+    _texture,
+)
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +166,17 @@ def test_texture_is_the_detail_that_a_coarse_grid_loses_not_slopes_or_edges_it_c
     assert _texture(torch.full((1, 3, 64, 64), 0.4), 4).max() < 0.01
     assert _texture(ramp, 4)[inner].max() < 0.02
     assert 0.3 < _texture(rough, 4)[inner].mean() < 2
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_and_unshuffling_are_those_of_torch(k: int, layout: torch.memory_format) -> None:
+    picture = torch.rand(2, 3, 24, 36).to(memory_format=layout)
+    assert torch.equal(_cells(picture, k), torch.nn.functional.pixel_unshuffle(picture, k))
+    wanted = torch.nn.functional.avg_pool2d(picture, k)
+    torch.testing.assert_close(_reduced(picture, k), wanted)
+    with torch.inference_mode():
+        torch.testing.assert_close(_reduced(picture, k), wanted)
 
 
 def test_onnx_runtime_paints_what_torch_paints(network: RtGenerator, tmp_path: Path) -> None:
