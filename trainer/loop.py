@@ -183,7 +183,7 @@ def learn(
         return _judge(course, validate(learner.ema.values), learner.ema, settings.patience)
 
     if validate is not None and course.step == 0:
-        judge()  # the start is what to beat
+        _log(run, 0, 0.0, judge())  # the start is what to beat
     with (
         _drawn(draws, course.step, settings, team) as batches,
         _board(run, settings, team) as board,
