@@ -114,10 +114,15 @@ def test_a_folder_with_a_run_is_only_touched_to_resume_the_same_run(
 HEAD = [text for text in TINY if not text.startswith(("network.", "lips."))] + ["data.min_mouth_px=10"]
 
 
+@pytest.fixture(scope="module")
+def base(dataset: Path, tmp_path_factory: pytest.TempPathFactory, manager: Manager) -> Path:
+    """Weights to go on from."""
+    return train_run(dataset, tmp_path_factory.mktemp("base") / "run", load_recipe("rt", TINY), manager).model
+
+
 def test_an_uncertainty_head_learns_alone_on_top_of_a_models_weights(
-    dataset: Path, tmp_path: Path, manager: Manager
+    dataset: Path, base: Path, tmp_path: Path, manager: Manager
 ) -> None:
-    base = train_run(dataset, tmp_path / "base", load_recipe("rt", TINY), manager).model
     recipe = load_recipe("uncertainty", [*HEAD, f"train.base={str(base)!r}"])
     trained = train_run(dataset, tmp_path / "head", recipe, manager)
     (before, old), (after, new) = (load_checkpoint(path, manager.generator) for path in (base, trained.model))
@@ -131,13 +136,9 @@ def test_an_uncertainty_head_learns_alone_on_top_of_a_models_weights(
 
 
 def test_a_run_on_top_of_weights_is_resumed_only_on_top_of_the_same(
-    dataset: Path, tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch
+    dataset: Path, base: Path, tmp_path: Path, manager: Manager
 ) -> None:
-    bases = [
-        train_run(dataset, tmp_path / name, load_recipe("rt", [*TINY, f"train.seed={seed}"]), manager).model
-        for seed, name in enumerate("ab")
-    ]
-    shutil.copy(bases[0], tmp_path / "base.safetensors")
+    shutil.copy(base, tmp_path / "base.safetensors")
     recipe = load_recipe("uncertainty", [*HEAD, f"train.base={str(tmp_path / 'base.safetensors')!r}"])
 
     def stop(stage: str, done: int, total: int) -> None:
@@ -151,7 +152,10 @@ def test_a_run_on_top_of_weights_is_resumed_only_on_top_of_the_same(
     (info, network), (other_info, other) = (load_checkpoint(r.model, manager.generator) for r in (unbroken, resumed))
     assert info == other_info
     assert all(torch.equal(value, other.state_dict()[key]) for key, value in network.state_dict().items())
-    shutil.copy(bases[1], tmp_path / "base.safetensors")
+    told, other = load_checkpoint(base, manager.generator)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    save_checkpoint(other, told, tmp_path / "base.safetensors")
     with pytest.raises(SettingsError, match=r"another train\.base"):
         train_run(dataset, tmp_path / "head", recipe, manager, resume=True)
 
