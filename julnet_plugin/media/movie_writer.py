@@ -88,7 +88,7 @@ H264 = MovieKind(
     name="h264",
     encoder="libx264",
     # No B-frames: see `packets`. x264's output depends on the number of threads, so that is fixed.
-    options={"crf": "14", "preset": "veryfast", "bf": "0"},
+    options={"crf": "16", "preset": "veryfast", "bf": "0"},
     pixel_format=_h264_format,
     full_range=True,
     threads=4,
@@ -231,6 +231,9 @@ def _options(kind: MovieKind, info: MediaInfo) -> dict[str, str]:
     options = dict(kind.options)
     if kind.encoder == "libx264":
         options["g"] = str(max(1, round(info.rate)))  # a key frame a second: editors scrub
+        # x264's macroblock tree reads memory that nobody wrote: once in a few hundred renders a block came out another
+        # way. Without it a movie of the same PSNR takes 10 to 40 % more.
+        options["x264-params"] = "mbtree=0"
     return options
 
 

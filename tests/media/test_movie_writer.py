@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import errno
 import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -257,6 +260,42 @@ def test_rows_that_fill_no_whole_vector_are_the_same_in_every_run(
             picture = DubPictures(kind, info).picture(frame, None)
             digests.add(hashlib.sha256(b"".join(plane(picture, index).tobytes() for index in range(3))).hexdigest())
     assert len(digests) == 1
+
+
+_ENCODE = """
+import hashlib, sys
+from fractions import Fraction
+import av, numpy as np
+from julnet_plugin.media.movie_writer import H264, _options
+from julnet_plugin.media.probe import probe
+
+info = probe(sys.argv[1])
+context = av.Codec(H264.encoder, "w").create("video")
+context.width, context.height, context.pix_fmt = info.width, info.height, "yuv420p"
+context.time_base, context.thread_count, context.options = 1 / info.rate, H264.threads, _options(H264, info)
+packets = []
+for index, frame in enumerate(av.open(sys.argv[1]).decode(video=0)):
+    frame.pts, frame.time_base, frame.pict_type = index, 1 / info.rate, 0
+    packets += context.encode(frame)
+print(hashlib.sha256(b"".join(bytes(packet) for packet in [*packets, *context.encode(None)])).hexdigest())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc fills new memory as it is told")
+def test_h264_does_not_depend_on_what_lies_in_new_memory(make_movie: Make) -> None:
+    plate = make_movie("a.mkv", codec="ffv1", pixel_format="yuv420p", size=(320, 240), frames=12)
+    made = set()
+    for fill in ("1", "170"):
+        memory = {"MALLOC_PERTURB_": fill, "MALLOC_MMAP_THRESHOLD_": "1000000000"}
+        run = subprocess.run(
+            [sys.executable, "-c", _ENCODE, str(plate)],
+            env={**os.environ, **memory},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        made.add(run.stdout)
+    assert len(made) == 1
 
 
 def test_a_phones_plate_is_delivered_upright(make_movie: Make, tmp_path: Path, frame_number: Number) -> None:
