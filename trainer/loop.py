@@ -393,7 +393,7 @@ def _forget_after(path: Path, step: int) -> None:
     """Drop what a killed run logged after the state that it is resumed from."""
     if path.exists():
         lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step] if step else []
         write_text(path, "".join(f"{line}\n" for line in kept))
 
 

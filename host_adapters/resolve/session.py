@@ -39,7 +39,8 @@ from host_adapters.base import (
     split_pattern,
 )
 from host_adapters.resolve.sound import lay_line, switch_sound
-from host_adapters.resolve.values import BIN, VIDEO, pattern_of, rate_of, rate_text, whole
+from host_adapters.resolve.tracks import lay, new_track, record_start
+from host_adapters.resolve.values import BIN, pattern_of, rate_of, rate_text, whole
 
 TAKE_KEY = "julnet.take"  #: third-party metadata of a take's media pool item: the take's folder
 MARK = "julnet.span"  #: schema of a marker's custom data
@@ -396,21 +397,10 @@ class ResolveSession(HostSession):
     def _add_above(self, timeline: Any, clip: ClipRef, take: FinishedTake, media: Any, start: int) -> TakeRef:
         """On a track of its own above everything, where no take selector is to be had."""
         self._resolve.OpenPage("edit")
-        timeline.AddTrack("video")
-        index = whole(timeline.GetTrackCount("video"))
-        timeline.SetTrackName("video", index, BIN)
-        request = {
-            "mediaPoolItem": media,
-            "startFrame": start,
-            "endFrame": start + len(clip.source),
-            "mediaType": VIDEO,
-            "trackIndex": index,
-            "recordFrame": whole(timeline.GetStartFrame()) + clip.record.start.index,
-        }
-        self._project().GetMediaPool().AppendToTimeline([request])
-        placed = timeline.GetItemListInTrack("video", index) or []  # what the call returns may be a husk
+        index = new_track(timeline, "video")
+        placed = lay(self._project().GetMediaPool(), timeline, clip, media, start, "video", index)
         fits = len(placed) == 1 and whole(placed[0].GetDuration()) == len(clip.record)
-        if not fits or whole(placed[0].GetStart()) != request["recordFrame"]:
+        if not fits or whole(placed[0].GetStart()) != record_start(timeline, clip):
             shown = whole(placed[0].GetDuration()) if placed else 0
             timeline.DeleteTrack("video", index)
             if shown and shown != len(clip.record):  # it floors lengths between rates
@@ -471,7 +461,7 @@ class ResolveSession(HostSession):
     def _above(self, clip: ClipRef, kind: str = "video") -> list[Any]:
         """Items on tracks of our own that begin where a clip begins."""
         timeline = self._timeline()
-        first = whole(timeline.GetStartFrame()) + clip.record.start.index
+        first = record_start(timeline, clip)
         tracks = range(1, whole(timeline.GetTrackCount(kind)) + 1)
         ours = [index for index in tracks if timeline.GetTrackName(kind, index) == BIN]
         items = [item for index in ours for item in timeline.GetItemListInTrack(kind, index) or []]

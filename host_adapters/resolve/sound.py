@@ -10,7 +10,8 @@ import json
 from typing import Any, Sequence
 
 from host_adapters.base import ClipRef
-from host_adapters.resolve.values import AUDIO, BIN, whole
+from host_adapters.resolve.tracks import lay, new_track, record_start
+from host_adapters.resolve.values import BIN, whole
 
 HUSHED_KEY = "julnet.hushed"  #: third-party metadata of a clip's own media: ids of the sound items that we switched off
 
@@ -19,24 +20,12 @@ def lay_line(pool: Any, timeline: Any, clip: ClipRef, media: Any, start: int) ->
     """A take's sound from a frame of its media on, under a clip; None where it has none or Resolve takes none."""
     if not whole(media.GetClipProperty("Audio Ch")):
         return None
-    first = whole(timeline.GetStartFrame()) + clip.record.start.index
+    first = record_start(timeline, clip)
     tracks = range(1, whole(timeline.GetTrackCount("audio")) + 1)
     ours = [index for index in tracks if timeline.GetTrackName("audio", index) == BIN]
     index = next((i for i in ours if _is_free(timeline, i, first, first + len(clip.record))), 0)
-    if not index:
-        timeline.AddTrack("audio", "stereo")
-        index = whole(timeline.GetTrackCount("audio"))
-        timeline.SetTrackName("audio", index, BIN)
-    request = {
-        "mediaPoolItem": media,
-        "startFrame": start,
-        "endFrame": start + len(clip.source),
-        "mediaType": AUDIO,
-        "trackIndex": index,
-        "recordFrame": first,
-    }
-    pool.AppendToTimeline([request])
-    laid = timeline.GetItemListInTrack("audio", index) or []  # what the call returns may be a husk
+    index = index or new_track(timeline, "audio")
+    laid = lay(pool, timeline, clip, media, start, "audio", index)
     item = next((item for item in laid if whole(item.GetStart()) == first), None)
     if item is None and not laid:
         timeline.DeleteTrack("audio", index)
@@ -56,7 +45,7 @@ def switch_sound(timeline: Any, clip: ClipRef, item: Any, media: Any, lines: Seq
     for line, wanted in lines:
         line.SetClipEnabled(wanted)
     heard = any(wanted for _, wanted in lines)
-    first = whole(timeline.GetStartFrame()) + clip.record.start.index
+    first = record_start(timeline, clip)
     hushed = _hushed(media)
     for own in item.GetLinkedItems() or []:
         begin, name = whole(own.GetStart()), str(own.GetUniqueId())

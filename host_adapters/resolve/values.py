@@ -10,7 +10,6 @@ from host_adapters.base import ClipRefused
 
 #: Media pool folder of takes; name of the tracks for their sound, and for takes that fit into no selector.
 BIN = "JULNet"
-VIDEO, AUDIO = 1, 2  #: Resolve's numbers of media types
 
 _NTSC = {Fraction(n * 1000, 1001) for n in (24, 30, 48, 60, 96, 120)}
 

@@ -265,7 +265,7 @@ def test_rows_that_fill_no_whole_vector_are_the_same_in_every_run(
 _ENCODE = """
 import hashlib, sys
 from fractions import Fraction
-import av, numpy as np
+import av
 from julnet_plugin.media.movie_writer import H264, _options
 from julnet_plugin.media.probe import probe
 
