@@ -40,15 +40,15 @@ clean:  ## remove everything that these targets made
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What is installed is written down in stamps; a larger installation serves for a smaller one.
-$(VENV)/.dev: pyproject.toml scripts/install.sh
+$(VENV)/.dev: pyproject.toml requirements.lock scripts/install.sh
 	sh scripts/install.sh editor,train,dev
 	touch $(VENV)/.demo $(VENV)/.installed $@
 
-$(VENV)/.installed: pyproject.toml scripts/install.sh
+$(VENV)/.installed: pyproject.toml requirements.lock scripts/install.sh
 	sh scripts/install.sh editor,train
 	touch $(VENV)/.demo $@
 
-$(VENV)/.demo: pyproject.toml scripts/install.sh
+$(VENV)/.demo: pyproject.toml requirements.lock scripts/install.sh
 	sh scripts/install.sh
 	touch $@
 

@@ -49,8 +49,10 @@ make_venv() {
     "$python" -m venv .venv
 }
 
+# Python compiles a module when it is first imported; compiling all of them first costs a minute for what few ever use.
+try_pip() { .venv/bin/python -m pip install --disable-pip-version-check --no-compile "$@" </dev/null >>"$log" 2>&1; }
 pip_install() {
-    if ! .venv/bin/python -m pip install --disable-pip-version-check "$@" </dev/null >>"$log" 2>&1; then
+    if ! try_pip "$@"; then
         tail -n 25 "$log" >&2
         fail "pip could not install $*; the whole story is in $log"
     fi
@@ -64,7 +66,7 @@ install_torch() {
     .venv/bin/python -c "import importlib.metadata as m, sys; sys.exit(m.version('torch').split('+')[0] != '$version')" \
         2>/dev/null && return 0
     if nvidia-smi -L >/dev/null 2>&1; then wanted="torch==$version,!=$version+cpu"; else wanted="torch==$version+cpu"; fi
-    .venv/bin/python -m pip install --disable-pip-version-check --no-deps "$wanted" </dev/null >>"$log" 2>&1 ||
+    try_pip --no-deps "$wanted" ||
         say "no build of torch made for this machine is offered; taking the one that is"
 }
 
@@ -117,7 +119,11 @@ offer_melt() {
 make_venv
 : >"$log"
 say "installing into .venv (a few minutes the first time)"
+offer_melt & # has nothing to do with pip, and waits for other servers
 install_torch
-pip_install -e ".${extras:+[$extras]}"
+# Tested versions where they were tested. Left to itself, pip also downloads a dozen releases of jaxlib and OpenCV to find
+# some that work with numpy 1.
+[ "$(uname -sm)" = "Linux x86_64" ] && try_pip -c requirements.lock -e ".${extras:+[$extras]}" ||
+    pip_install -e ".${extras:+[$extras]}"
+wait # apt has one user at a time
 check_libraries
-offer_melt

@@ -1,4 +1,4 @@
-"""Write what JULNet needs at run time: docs/third_party.md with the licences, requirements.lock with the versions.
+"""Write what JULNet and its tests need: docs/third_party.md with the licences, requirements.lock with the versions.
 
     python scripts/third_party.py
 
@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("editor", "farm", "timeline", "train")
+EXTRAS = ("editor", "farm", "timeline", "train", "dev")
 
 
 def roots() -> list[str]:
