@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from julnet_plugin.compose import report_draw as ink
 from julnet_plugin.compose.page_graph import graph_svg
 from julnet_plugin.compose.report import choose_frames, verdict
+from julnet_plugin.matte.spans import typical_cv
 
 if TYPE_CHECKING:
     from julnet_plugin.compose.report import Choice, ReportFrame, ReportHeader
@@ -140,7 +141,7 @@ def _numbers(stats: Sequence[FrameStats], spans: Sequence[ReviewSpan], within: f
     words, _ = verdict(stats, spans)
     cards = [(f"{len(levels)} of {len(stats)}", "frames re-dubbed"), (words, "to do")]
     if levels:
-        typical, worst = float(np.median(levels)), max(levels)
+        typical, worst = typical_cv(levels), max(levels)
         cards.append((f"±{typical:.0f}", f"code values of 255 ({typical / 2.55:.1f} %) expected on a typical frame"))
         cards.append((f"±{worst:.0f}", f"on the worst one; 8 of 10 of its pixels within ±{worst * within:.0f}"))
     inside = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in cards)

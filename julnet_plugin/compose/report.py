@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from julnet_plugin.compose import report_draw as ink
-from julnet_plugin.matte.spans import FrameStats, ReviewSpan
+from julnet_plugin.matte.spans import UNEASY_CV, FrameStats, ReviewSpan, typical_cv
 from julnet_plugin.types import Patch, Rect
 
 if TYPE_CHECKING:
@@ -232,6 +232,8 @@ def verdict(stats: Sequence[FrameStats], spans: Sequence[ReviewSpan]) -> tuple[s
     if not any(s.found for s in stats):
         return "nothing was re-dubbed", ink.RED
     frames = sum(s.stop - s.start for s in spans)
+    if typical_cv(s.sigma_mean_cv for s in stats if s.found) >= UNEASY_CV:
+        return "uncertain throughout: review all of it", ink.RED
     if not frames:
         return "no stretch stands out", ink.GREEN
     noun = "stretch" if len(spans) == 1 else "stretches"
@@ -245,7 +247,7 @@ def _numbers(stats: Sequence[FrameStats]) -> str:
     counted = f"{len(levels)} of {len(stats)} frames re-dubbed" if passed else f"all {len(stats)} frames re-dubbed"
     if not levels:
         return counted
-    typical, worst = float(np.median(levels)), max(levels)
+    typical, worst = typical_cv(levels), max(levels)
     return f"{counted}  ·  expected error: typical ±{typical:.0f}, worst frame ±{worst:.0f} code values of 255"
 
 

@@ -49,6 +49,17 @@ class ReviewSpan:
         return f"expect ±{self.expected_cv:.0f} code values: {', '.join(self.reasons)}"
 
 
+#: Stretches stand out from their take's median. A take whose median frame is expected to be this far off (code values
+#: of 255) is uncertain as a whole, whatever stands out; on validation speakers the mean is 8.
+UNEASY_CV = 12.0
+
+
+def typical_cv(levels: Iterable[float]) -> float:
+    """Expected error of a typical frame, code values of 255: the median over re-dubbed frames; 0 without any."""
+    known = list(levels)
+    return float(np.median(known)) if known else 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpanSettings:
     """When a stretch is worth a look."""

@@ -15,7 +15,7 @@ import numpy as np
 
 import julnet_plugin
 from julnet_plugin.interchange.comp import held_keys
-from julnet_plugin.matte.spans import FrameStats, ReviewSpan
+from julnet_plugin.matte.spans import UNEASY_CV, FrameStats, ReviewSpan, typical_cv
 from julnet_plugin.pipeline.schedule import COVERED
 from julnet_plugin.pipeline.scripts import script_files
 from julnet_plugin.take import SCHEMA, STROKES, VERSION
@@ -77,7 +77,7 @@ def build_manifest(
         "model": _model(job, str(fingerprint["model"])),
         "plate": describe_plate(job.info, job.frames),
         "shots": _shots(shots.choices, references),
-        "warnings": warnings(job, shots),
+        "warnings": warnings(job, shots, stats),
         "review": review_rows(spans),
         "comp": {"picture": document_sha256, "matte": document_sha256},
         "override": None,
@@ -191,8 +191,8 @@ def review_rows(spans: Sequence[ReviewSpan]) -> list[dict[str, Any]]:
     ]
 
 
-def warnings(job: Job, shots: ShotPlan) -> list[str]:
-    """What a user should know of this take, one sentence each."""
+def warnings(job: Job, shots: ShotPlan, stats: NDArray[np.void]) -> list[str]:
+    """What a user should know of this take, one sentence each; `stats` as `write_range` gives it."""
     schedule, plan, start = shots.schedule, shots.plan, job.frames.start
     said = []
     if not schedule.active.any():
@@ -204,6 +204,12 @@ def warnings(job: Job, shots: ShotPlan) -> list[str]:
     elif -rest_s > 0.5 / float(job.info.rate):
         said.append(
             f"the dub ends {-rest_s:.2f} s before the shot: the mouth comes to rest, then the original picture stays"
+        )
+    typical = 255 * typical_cv(stats["expected_mean"][plan.weight > 0])
+    if typical >= UNEASY_CV:
+        said.append(
+            f"the model is unsure of the whole take (expect ±{typical:.0f} code values of 255 on a typical frame): "
+            "look at all of it, not only at the stretches"
         )
     small = np.flatnonzero((plan.weight > 0) & (plan.mouth_px < job.settings.face.warn_mouth_px))
     if small.size:

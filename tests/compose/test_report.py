@@ -14,6 +14,7 @@ from julnet_plugin.compose.report import (
     choose_frames,
     render_report,
     report_frame,
+    verdict,
     write_report,
 )
 from julnet_plugin.compose.report_draw import fitted, font, heat, matte_panel, wrapped, write
@@ -130,6 +131,20 @@ def test_odd_takes_have_a_sheet_too(found):
     sheet = render_report(HEADER, rows, stats, [])
     assert sheet.ndim == 3
     assert sheet.std() > 1
+
+
+@pytest.mark.parametrize(
+    ("levels", "spans", "words"),
+    [
+        ([5.0] * 30, [], "no stretch stands out"),
+        ([5.0] * 20 + [14.0] * 10, [SPAN], "review 1 stretch, 10 frames"),
+        ([15.0] * 30, [], "uncertain throughout: review all of it"),
+        ([15.0] * 20 + [30.0] * 10, [SPAN], "uncertain throughout: review all of it"),
+        ([], [], "nothing was re-dubbed"),
+    ],
+)
+def test_the_verdict_says_when_all_of_a_take_is_uncertain_and_nothing_stands_out(levels, spans, words):
+    assert verdict(takes(levels), spans)[0] == words
 
 
 def test_a_long_take_keeps_its_peaks_in_the_graph():
