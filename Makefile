@@ -13,7 +13,7 @@ demo: $(VENV)/.demo  ## re-dub a clip that the project makes itself
 	$(BIN)/julnet demo
 
 test: $(VENV)/.dev  ## every test that this machine can run
-	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	QT_QPA_PLATFORM=offscreen OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 blender: .venv-blender/.installed  ## Blender as a module, in an environment of its own (370 MB): tests then run in it
 

@@ -173,7 +173,7 @@ def write_report(
     label: Callable[[int], str] = str,
 ) -> None:
     """Draw the sheet and write it as PNG; see `render_report`. The caller renames the file into place."""
-    Image.fromarray(render_report(header, frames, stats, spans, label)).save(path, format="PNG", optimize=False)
+    Image.fromarray(render_report(header, frames, stats, spans, label)).save(path, format="PNG", compress_level=2)
 
 
 def _pick(chosen: list[tuple[int, Choice]], order: Sequence[int], choice: Choice, count: int, apart: int) -> None:
