@@ -21,13 +21,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it forks")
 def test_damaged_files_end_in_success_or_in_one_sentence(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.reliability.fuzz", "--mutants", "40", "--keep", str(tmp_path / "kept")]
+    command = [sys.executable, "-m", "benchmarks.reliability.fuzz", "--mutants", "24", "--keep", str(tmp_path / "kept")]
     run = subprocess.run(
         [*command, "--json", str(tmp_path / "out.json")], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     result = json.loads((tmp_path / "out.json").read_text())
-    assert (result["mutants"], result["violations"]) == (40, 0)
+    assert (result["mutants"], result["violations"]) == (24, 0)
     assert not (tmp_path / "kept").exists()
 
 
