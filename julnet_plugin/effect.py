@@ -26,7 +26,7 @@ from julnet_plugin.pipeline.manifest import REPORT, build_manifest, frame_stats,
 from julnet_plugin.pipeline.outputs import close_sessions, open_sessions, split, writer_settings
 from julnet_plugin.pipeline.paint import Painter, paint_range
 from julnet_plugin.pipeline.patches import PatchMaker
-from julnet_plugin.pipeline.plan import choose_faces, find_faces, plan_shots
+from julnet_plugin.pipeline.plan import choose_faces, find_faces, fit_crops, plan_shots
 from julnet_plugin.pipeline.references import REFERENCES, References, choose_frames, cut_references
 from julnet_plugin.pipeline.scripts import write_scripts
 from julnet_plugin.pipeline.sheet import write_reports
@@ -74,13 +74,15 @@ def redub_clip(request: RedubRequest, progress: ProgressFn, manager: Manager) ->
             return load_take(folder.take_dir)
         chunks = split(job.frames, job.settings.render.chunk_frames)
         try:
-            sessions = open_sessions(job.writers.values(), delivery_job(job, folder, chunks))
+            # opened, though not for writing: what cannot be delivered is refused before faces are looked for
+            open_sessions(job.writers.values(), delivery_job(job, folder, chunks))
             dub = hear_dub(job, identity, folder.work / "dub.npz", progress)
             shots, references = plan_take(job, identity, plate, folder, dub.duration_s, progress)
         except InputError:
             if fresh:
                 folder.discard()
             raise
+        sessions = open_sessions(job.writers.values(), delivery_job(job, folder, chunks))  # of crops of their size
         painter = painter_of(job, shots, references, dub)
         paint_range(painter, plate, job.frames, chunks, folder.root, progress)
         manifest = _deliver(job, identity, plate, shots, references, sessions, chunks, folder, progress)
@@ -123,6 +125,7 @@ def plan_take(
     tracking = find_faces(job, folder.work / "tracking", progress, cache, seen)
     choices = choose_faces(job, tracking)
     shots = plan_shots(job, tracking, choices, dub_duration_s)
+    fit_crops(job.engine, shots.plan)
     data = folder.root / DATA
     data.mkdir(exist_ok=True)
     if not (data / PLAN).exists():

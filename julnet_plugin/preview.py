@@ -255,11 +255,12 @@ class Previews:
     def _plan(
         self, job: Job, plate: PlateReader, tracking: Tracking, dub_duration_s: float
     ) -> tuple[ShotPlan, References]:
-        from julnet_plugin.pipeline.plan import choose_faces, plan_shots
+        from julnet_plugin.pipeline.plan import choose_faces, fit_crops, plan_shots
         from julnet_plugin.pipeline.references import choose_frames, cut_references
 
         choices = choose_faces(job, tracking)
         shots = plan_shots(job, tracking, choices, dub_duration_s)
+        fit_crops(job.engine, shots.plan)
         chosen = choose_frames(job, choices, shots.plan)
         key = (id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes(), job.engine.info.crop_size)
         references: References = self._keep(

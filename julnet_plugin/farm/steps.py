@@ -20,6 +20,7 @@ from julnet_plugin.pipeline.dub import Dub
 from julnet_plugin.pipeline.inputs import check_request, fingerprint
 from julnet_plugin.pipeline.outputs import open_sessions, split
 from julnet_plugin.pipeline.paint import paint_range
+from julnet_plugin.pipeline.plan import fit_crops
 from julnet_plugin.pipeline.workfolder import WorkFolder
 from julnet_plugin.take import load_take
 from julnet_plugin.types import FrameRange
@@ -117,8 +118,9 @@ class ChunkedTake:
             if folder.join({key: value for key, value in self._identity.items() if key != "device"}):
                 return
             self._require_painted(folder)
-            sessions = self._sessions(folder)
             plan = Plan.load(folder.root / DATA / "plan.npz")
+            fit_crops(job.engine, plan)
+            sessions = self._sessions(folder)
             for chunk in self._chunks_in(frames):
                 with folder.chunk(f"write.{chunk.start:08d}"), open_plate(job.info) as plate:
                     maker = patch_maker_of(job, plate, plan, folder)

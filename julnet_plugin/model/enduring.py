@@ -34,10 +34,17 @@ class EnduringEngine(Engine):
         self._build = build
         self._shot: tuple[Float32, Float32 | None] | None = None
         self._quiet: Float32 | None = None
+        self._size: tuple[int, int] | None = None
         try:
             self._adopt(build(device))
         except DeviceMemoryError as exc:
             self._to_cpu(exc)
+
+    def use_crops(self, size: tuple[int, int]) -> None:
+        """As `Engine.use_crops`; kept, because another engine must draw the same size."""
+        self._size = size
+        self._engine.use_crops(size)
+        self._adopt(self._engine)
 
     def hear_silence(self, quiet: Float32) -> None:
         """As `Engine.hear_silence`; kept, because another engine must hear it too."""
@@ -84,13 +91,15 @@ class EnduringEngine(Engine):
 
     def _to_cpu(self, exc: DeviceError) -> None:
         self._adopt(self._build("cpu"))
+        if self._size is not None:
+            self.use_crops(self._size)
         if self._quiet is not None:
             self._engine.hear_silence(self._quiet)
         self._say(f"{exc.reason}: going on on the CPU, which is slower")
 
     def _adopt(self, engine: Engine) -> None:
         self._engine = engine
-        self.info, self.lip_basis = engine.info, engine.lip_basis
+        self.info, self.crop_sizes, self.lip_basis = engine.info, engine.crop_sizes, engine.lip_basis
         self.device, self.precision, self.batch = engine.device, engine.precision, engine.batch
 
     def _say(self, sentence: str) -> None:

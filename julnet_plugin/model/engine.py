@@ -10,6 +10,7 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -51,7 +52,8 @@ class Engine(ABC):
     """A generator that is ready to run: `set_references` once a shot, then `run` as often as needed.
 
     Attributes:
-        info: the header of its weights.
+        info: the header of its weights; `crop_size` is that of the crops in use.
+        crop_sizes: (h, w) of all crops that it can draw; see `use_crops`.
         device: "cpu", "cuda:0" …
         precision: "float32" or "bfloat16".
         batch: frames at once.
@@ -60,12 +62,26 @@ class Engine(ABC):
     """
 
     info: CheckpointInfo
+    crop_sizes: tuple[tuple[int, int], ...]
     device: str
     precision: str
     batch: int
     lip_basis: LipBasis | None = None
     setbacks: tuple[str, ...] = ()
     _references_set: bool = False
+
+    def use_crops(self, size: tuple[int, int]) -> None:
+        """Go on with crops of another size, (h, w); references must be set anew.
+
+        Raises:
+            ShapeError: not one of `crop_sizes`.
+        """
+        if size not in self.crop_sizes:
+            msg = f"this network draws crops of {self.crop_sizes}, not of {size}"
+            raise ShapeError(msg, size, self.crop_sizes)
+        if size != self.info.crop_size:
+            self.info = replace(self.info, crop_size=size)
+            self._references_set = False
 
     def set_references(self, refs: Float32, lips: Float32 | None = None) -> None:
         """Encode the references of a shot; they hold until the next call.
@@ -159,6 +175,7 @@ class TorchEngine(Engine):
         batch: int | None = None,
     ) -> None:
         self.info = info
+        self.crop_sizes = (info.crop_size, *network.other_crops)
         self.lip_basis = network.lip_basis
         self._device = choose_device(device)
         self.device = str(self._device)

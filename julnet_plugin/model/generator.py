@@ -74,6 +74,8 @@ class Generator(nn.Module, ABC):
 
     Attributes:
         crop_size: (h, w) that the network was trained at.
+        other_crops: further crop sizes that it draws as well, each at its own resolution; for mouths that a plate shows
+            no larger, they cost less.
         audio_size: D, the length of one audio feature vector.
         audio_window: W, how many feature vectors a frame sees.
         n_refs: N, how many reference frames a shot has.
@@ -83,6 +85,7 @@ class Generator(nn.Module, ABC):
     """
 
     crop_size: tuple[int, int]
+    other_crops: tuple[tuple[int, int], ...] = ()
     audio_size: int
     audio_window: int = AUDIO_WINDOW
     n_refs: int

@@ -150,6 +150,7 @@ class OnnxEngine(Engine):
         if info != self.info:
             msg = f"{path} and {references_path(path)} were not exported together; export both again"
             raise CheckpointError(msg, path)
+        self.crop_sizes = (info.crop_size,)  # an exported network's sizes are constants
         on_cuda = self._frame.get_providers()[0] == "CUDAExecutionProvider"
         if device.startswith("cuda") and not on_cuda:
             msg = f"the device {device!r} was asked for and ONNX Runtime cannot use it; use --device cpu or auto"

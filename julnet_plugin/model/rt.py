@@ -84,6 +84,8 @@ class RtGenerator(Generator):
         self.uses_lips = True
         C, N = config.width, config.n_refs
         self.crop_size, self.audio_size, self.n_refs = config.crop_size, config.audio_size, N
+        trunk = (TRUNK_W * 13 // 10, TRUNK_W)
+        self.other_crops = () if trunk == config.crop_size else (trunk,)
         cell = GRID * GRID
         self.audio_encoder = LipEncoder(config.audio_size, config.codes)
         self.lip_features = nn.Sequential(nn.Linear(config.codes, C), nn.GELU(), nn.Linear(C, C), nn.GELU())

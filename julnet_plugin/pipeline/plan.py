@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from julnet_plugin.face.speaker import Choice
     from julnet_plugin.face.tracks import Tracking
     from julnet_plugin.media.reader import PlateReader
+    from julnet_plugin.model.engine import Engine
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.types import FrameRange, ProgressFn
 
 _AHEAD = 3  #: decoded pictures that wait for the tracker
+_ENLARGED = 1.125  #: a mouth square this much larger on the plate than in the crop shows no less detail than is drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +167,19 @@ def plan_shots(job: Job, tracking: Tracking, choices: tuple[Choice, ...], dub_du
     )
     plan.weight[:] = schedule.weight
     return ShotPlan(choices=tuple(_choice(c, tracking) for c in choices), plan=plan, schedule=schedule)
+
+
+def fit_crops(engine: Engine, plan: Plan) -> None:
+    """Let the network draw the smallest crops in which the largest mouth of the range keeps the plate's detail.
+
+    A crop at twice the plate's resolution costs more of everything, and is reduced again when it is laid in.
+    """
+    from julnet_plugin.face.crop import CROP_W, MOUTH_SIZE
+
+    largest = float(plan.mouth_px[plan.weight > 0].max(initial=0.0))
+    sizes = sorted(engine.crop_sizes)
+    enough = (size for size in sizes if largest <= _ENLARGED * size[1] * MOUTH_SIZE / CROP_W)
+    engine.use_crops(next(enough, sizes[-1]))
 
 
 def _choice(choice: Choice, tracking: Tracking) -> ShotChoice:

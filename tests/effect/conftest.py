@@ -31,12 +31,21 @@ SIZE = (320, 240)
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights that were drawn at random: they paint something that depends on sound and references."""
+    return random_model(tmp_path_factory.mktemp("model") / "tiny.safetensors", (208, 160))
+
+
+@pytest.fixture(scope="session")
+def sharp_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, with crops of the shipped size."""
+    return random_model(tmp_path_factory.mktemp("model") / "sharp.safetensors", (416, 320))
+
+
+def random_model(path: Path, crop_size: tuple[int, int]) -> Path:
     torch.manual_seed(3)
     name, features = next(iter(make_manager(third_party=False).contributed("julnet_audio_features").items()))
-    network = RtGenerator(RtConfig(width=8, fine_width=8, crop_size=(208, 160), audio_size=features.size))
+    network = RtGenerator(RtConfig(width=8, fine_width=8, crop_size=crop_size, audio_size=features.size))
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.12)
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
     info = CheckpointInfo.of(network, architecture="rt", audio_feature=name, calibration=((0.0, 0.0), (0.5, 0.25)))
     save_checkpoint(network, info, path)
     return path

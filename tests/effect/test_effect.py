@@ -27,6 +27,8 @@ from julnet_plugin.face.detect import MediaPipeFaceMesh
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.reader import open_plate
 from julnet_plugin.pipeline import schedule
+from julnet_plugin.pipeline.cropdata import CropChunk, chunk_name
+from julnet_plugin.pipeline.references import REFERENCES, References
 from julnet_plugin.take import load_take
 from julnet_plugin.types import FrameRange, Take
 
@@ -62,6 +64,26 @@ def test_the_mouth_changes_and_nothing_else_does(take: Take, plate: Path) -> Non
     changed = [np.any(a != b, axis=2) for a, b in zip(before, after, strict=True)]
     assert all(not (moved & (c[..., 0] == 0)).any() for moved, c in zip(changed, coverage, strict=True))
     assert np.mean([moved.sum() for moved in changed]) > 500
+
+
+@pytest.mark.parametrize(("scale", "crop_size"), [(1, (208, 160)), (3, (416, 320))])
+def test_crops_are_as_large_as_the_plate_shows_the_mouth(
+    render: Render,
+    write_plate: WritePlate,
+    portrait: list[Picture],
+    sharp_model: Path,
+    tmp_path: Path,
+    scale: int,
+    crop_size: tuple[int, int],
+) -> None:
+    source = write_plate([cv2.resize(picture, None, fx=scale, fy=scale) for picture in portrait[:3]])
+    made = render(tmp_path / "take", plate=source, model=str(sharp_model), deliver=("png", "crop-exr"))
+    assert made.manifest["model"]["crop_size"] == list(crop_size)
+    assert CropChunk.load(made.path / "data" / chunk_name(0)).size == crop_size
+    assert References.load(made.path / "data" / REFERENCES).images.shape[1:3] == crop_size
+    with OpenEXR.File(str(made.path / "crop" / "layers.000000.exr")) as layers:
+        assert layers.channels()["RGBA"].pixels.shape[:2] == crop_size
+    assert all(row["redubbed"] for row in made.manifest["frames"])
 
 
 def test_the_manifest_tells_every_frame(take: Take) -> None:

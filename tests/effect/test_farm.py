@@ -361,3 +361,25 @@ def test_the_training_template_passes_the_reference_check(tmp_path: Path) -> Non
     assert subprocess.run(local.runner("check", str(path)), capture_output=True, check=False).returncode == 0
     with pytest.raises(TakeError, match="exists already"):
         write_training(tmp_path)
+
+
+def test_small_mouths_are_drawn_in_small_crops_by_every_worker(
+    request_of: Callable[..., RedubRequest],
+    render: Callable[..., Take],
+    sharp_model: Path,
+    contents: Contents,
+    tmp_path: Path,
+) -> None:
+    deliver, settings = ("png", "crop-exr"), {"render.chunk_frames": 3, "render.threads": 1}
+    request = request_of(
+        tmp_path / "take", model=str(sharp_model), deliver=deliver, settings=settings, in_point="0", out_point="6"
+    )
+    for step in ("track", "paint", "write"):
+        ChunkedTake(request, make_manager()).run(step, None, silent)
+    take = ChunkedTake(request, make_manager()).run("assemble", None, silent)
+    assert take is not None
+    whole = render(
+        tmp_path / "whole", model=str(sharp_model), deliver=deliver, settings=settings, in_point="0", out_point="6"
+    )
+    assert contents(take.path) == contents(whole.path)
+    assert take.manifest["model"]["crop_size"] == [208, 160]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from julnet_plugin.model.generator import Generator, mouth_square
 from julnet_plugin.model.info import CheckpointInfo, Kind
 from julnet_plugin.model.paper import PaperConfig, PaperGenerator
+from julnet_plugin.model.rt import RtGenerator
 from julnet_plugin.model.syncnet import SyncNet, SyncNetConfig
 from julnet_plugin.model.wav2lip import Wav2LipConfig, Wav2LipGenerator
 
@@ -82,7 +83,7 @@ def describe() -> Callable[..., CheckpointInfo]:
 
     def of(network: nn.Module, **known: object) -> CheckpointInfo:
         kind: Kind = "generator" if isinstance(network, Generator) else "syncnet"
-        names = {PaperGenerator: "paper", Wav2LipGenerator: "wav2lip", SyncNet: "syncnet"}
+        names = {PaperGenerator: "paper", RtGenerator: "rt", Wav2LipGenerator: "wav2lip", SyncNet: "syncnet"}
         architecture = names[type(network)]
         return CheckpointInfo.of(network, kind=kind, architecture=architecture, audio_feature="test", **known)
 

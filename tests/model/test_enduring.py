@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from julnet_plugin.errors import DeviceError, DeviceMemoryError
+from julnet_plugin.errors import DeviceError, DeviceMemoryError, ShapeError
 from julnet_plugin.model.checkpoint import save_checkpoint
 from julnet_plugin.model.enduring import EnduringEngine
 from julnet_plugin.model.engine import TorchEngine, load_engine
 from julnet_plugin.model.generator import Generator
+from julnet_plugin.model.rt import RtConfig, RtGenerator
 
 
 class Gpu(TorchEngine):
@@ -122,3 +123,22 @@ def test_silence_reaches_the_engine_that_draws_and_the_one_that_takes_over(
     engine.set_references(refs)
     engine.run(*arrays)
     assert heard == ["cuda:0", "cpu"]
+
+
+def test_the_cpu_that_takes_over_draws_crops_of_the_same_size(describe: Any) -> None:
+    network = RtGenerator(RtConfig(width=8, fine_width=8, audio_size=42)).eval()
+    info = describe(network)
+
+    def build(device: str) -> TorchEngine:
+        return TorchEngine(network, info, "cpu", "float32") if device == "cpu" else Gpu(network, info, 8, lost=True)
+
+    engine = EnduringEngine(build, "cuda")
+    engine.use_crops((208, 160))
+    rng = np.random.default_rng(0)
+    engine.set_references(rng.random((5, 208, 160, 3), np.float32))
+    mask = np.zeros((1, 208, 160), np.float32)
+    masked, audio = rng.random((1, 208, 160, 3), np.float32), np.zeros((1, 21, 42), np.float32)
+    assert engine.run(masked, mask, audio).image.shape == (1, 208, 160, 3)
+    assert (engine.device, engine.info.crop_size) == ("cpu", (208, 160))
+    with pytest.raises(ShapeError, match="not of"):
+        engine.use_crops((104, 80))
