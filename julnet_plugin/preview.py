@@ -134,10 +134,11 @@ class Previews:
             InputError: the request cannot be rendered.
         """
         from julnet_plugin.media.reader import open_plate
+        from julnet_plugin.pipeline.threads import blas_in_one_thread
 
         job = self._job(request, frame, BLOCK)
         near = self._job(request, frame, ROUGH) if rough and not self._tracked(job).is_dir() else job
-        with open_plate(job.info) as plate:
+        with open_plate(job.info) as plate, blas_in_one_thread():
             if near.frames == job.frames:
                 scene = self._scene(job, plate, progress)
                 decoded: PlateFrame = self._keep("picture", (request.plate, frame), lambda: self._decoded(plate, frame))
@@ -160,7 +161,7 @@ class Previews:
             InputError: the request cannot be rendered.
         """
         from julnet_plugin.media.reader import open_plate
-        from julnet_plugin.pipeline.threads import ordered_map, prefetch
+        from julnet_plugin.pipeline.threads import blas_in_one_thread, ordered_map, prefetch
 
         at = frames.start
         while at < frames.stop:
@@ -168,6 +169,7 @@ class Previews:
             part = FrameRange(start=at, stop=min(frames.stop, job.frames.stop))
             with ExitStack() as stack:
                 plate = stack.enter_context(open_plate(job.info))
+                stack.enter_context(blas_in_one_thread())
                 pool = stack.enter_context(ThreadPoolExecutor(job.workers, "julnet-preview"))
                 scene, together = self._scene(job, plate, progress), 2 * job.workers
                 decoded = stack.enter_context(closing(prefetch(plate.frames(part), together)))

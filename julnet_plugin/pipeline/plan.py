@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from julnet_plugin.types import FrameRange, ProgressFn
 
 _AHEAD = 3  #: decoded pictures that wait for the tracker
-_ENLARGED = 1.125  #: a mouth square this much larger on the plate than in the crop shows no less detail than is drawn
+#: a mouth square may be this much larger on the plate than in the crop. Measured on validation speakers, half the size
+#: costs 0.04 dB and 0.01 of `vgg3-distance`, at the crop's own size and enlarged one and a half times alike.
+_ENLARGED = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

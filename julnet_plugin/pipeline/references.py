@@ -104,9 +104,9 @@ class References:
 
         crops = self.images[self.groups == self.of_frame[position]]
         square = min(crops.shape[1:3])
-        faces = [(crop[-square:, :square] / 257.0).astype(np.uint8) for crop in crops]
+        faces = [crop[-square:, :square] for crop in crops]
         small = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in faces]
-        return np.stack(small).astype(np.uint8) if small else np.zeros((0, side, side, 3), np.uint8)
+        return (np.stack(small) // 257).astype(np.uint8) if small else np.zeros((0, side, side, 3), np.uint8)
 
     def shares(self, position: int) -> list[tuple[int, float]]:
         """Groups that draw a frame, and how much of it each does; they add up to 1.
