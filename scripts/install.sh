@@ -121,8 +121,7 @@ make_venv
 say "installing into .venv (a few minutes the first time)"
 offer_melt & # has nothing to do with pip, and waits for other servers
 install_torch
-# Tested versions where they were tested. Left to itself, pip also downloads a dozen releases of jaxlib and OpenCV to find
-# some that work with numpy 1.
+# Tested versions where they were tested: what comes out tomorrow is for whoever asks for it.
 [ "$(uname -sm)" = "Linux x86_64" ] && try_pip -c requirements.lock -e ".${extras:+[$extras]}" ||
     pip_install -e ".${extras:+[$extras]}"
 wait # apt has one user at a time
