@@ -415,6 +415,15 @@ def percent_pattern(pattern: str) -> str:
     return os.path.join(folder, f"{before}%0{digits}d{after}")
 
 
+def hash_pattern(pattern: str) -> str:
+    """The pattern "shot.%04d.exr" as "shot.####.exr"; anything else as it is."""
+    folder, name = os.path.split(pattern)
+    if "%" not in name:
+        return pattern
+    before, digits, after = split_pattern(name)
+    return os.path.join(folder, before + "#" * digits + after)
+
+
 def read_take(folder: str, picture: str = "", patches: bool = False) -> FinishedTake:
     """Read what a host needs from a take's `take.json`.
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from host_adapters.base import ClipRef, HostProblem
 from host_adapters.client_config import ConfigProblem, read_config, worker_command, worker_environment
-from host_adapters.nuke.session import NukeSession, source_of
+from host_adapters.nuke.session import NukeSession
+from host_adapters.nuke.values import source_of
 from host_adapters.redub import HandBack, Redub, Status, Wishes, hand_back
 from host_adapters.values import replace
 from host_adapters.worker_client import WorkerClient

@@ -20,7 +20,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 
 from host_adapters.base import (
@@ -42,19 +41,29 @@ from host_adapters.base import (
     refuse_missing,
     refuse_short_take,
     sequence_files,
-    split_pattern,
+)
+from host_adapters.nuke.values import (
+    KNOB,
+    file_of,
+    frames_of,
+    is_float,
+    is_movie,
+    is_movie_path,
+    note_on,
+    rate_of,
+    source_of,
+    speed_of,
+    tcl_path,
+    whole,
+    write_note,
 )
 from host_adapters.values import replace
 
 if TYPE_CHECKING:
-    import ast
     from types import ModuleType
 
-KNOB = "julnet"  #: hidden text knob of our nodes: JSON, what they are
-MOVIES = (".mov", ".mp4", ".mxf", ".avi", ".mkv", ".m4v")
 COLOUR = ("colorspace", "raw", "premultiplied")  #: knobs of a Read that say what its numbers mean
 EDITED = "edited"
-_NTSC = [Fraction(n * 1000, 1001) for n in (24, 30, 48, 60)]
 
 
 class NukeSession(HostSession):
@@ -73,14 +82,14 @@ class NukeSession(HostSession):
         self._undo: list[Callable[[], None]] = []
 
     def list_clips(self) -> list[ClipRef]:
-        return [self._clip(node) for node in self._reads() if not _told(node)]
+        return [self._clip(node) for node in self._reads() if not note_on(node)]
 
     def selection(self) -> list[ClipRef]:
         """The selected Reads, or the Reads above what is selected."""
         found: list[Any] = []
         for node in self._nuke.selectedNodes():
             read = source_of(node)
-            if read is not None and read not in found and not _told(read):
+            if read is not None and read not in found and not note_on(read):
                 found.append(read)
         return [self._clip(node) for node in found]
 
@@ -89,7 +98,7 @@ class NukeSession(HostSession):
         refuse_short_take(clip, take)
         refuse_missing(take.picture, "the take's picture")
         layers = _layers_of(take.folder)
-        over = _is_float(clip.path) or _is_float(take.picture)
+        over = is_float(clip.path) or is_float(take.picture)
         if over and not layers:
             raise HostRefused(
                 f"the take {take.name} holds movies, and a plate in EXR needs the take's EXR layers: deliver exr"
@@ -148,9 +157,9 @@ class NukeSession(HostSession):
         index = switch.inputs()
         switch.setInput(index, top)
         _check_connected(switch, index, top, take)
-        listed = _told(switch)
+        listed = note_on(switch)
         listed.setdefault("takes", []).append({"id": dub.name(), "name": take.name, "folder": take.folder})
-        _tell(switch, listed)
+        write_note(switch, listed)
         switch["which"].setValue(index)
         name = dub.name()
         self._undo.append(lambda: self._remove_take(clip.id, name, rewired, shown))
@@ -160,7 +169,7 @@ class NukeSession(HostSession):
         switch = self._switch(self._node(clip.id))
         if switch is None:
             return []
-        rows = [row for row in _told(switch).get("takes", []) if self._nuke.toNode(row["id"]) is not None]
+        rows = [row for row in note_on(switch).get("takes", []) if self._nuke.toNode(row["id"]) is not None]
         shown = int(switch["which"].value())
         return [
             TakeRef(row["id"], clip.id, row["name"], row["folder"], active=self._input_of(switch, row["id"]) == shown)
@@ -216,11 +225,11 @@ class NukeSession(HostSession):
 
     def matte(self, take: TakeRef) -> MatteRef | None:
         self._node(take.clip_id)
-        paint = next((n for n in self._all() if n.Class() == "RotoPaint" and _told(n).get("take") == take.id), None)
+        paint = next((n for n in self._all() if n.Class() == "RotoPaint" and note_on(n).get("take") == take.id), None)
         read = self._nuke.toNode(f"{take.id}_matte")
         if paint is None or read is None:
             return None
-        return MatteRef(id=paint.name(), clip_id=take.clip_id, take_id=take.id, path=_file_of(read))
+        return MatteRef(id=paint.name(), clip_id=take.clip_id, take_id=take.id, path=file_of(read))
 
     def read_matte(self, matte: MatteRef) -> str:
         """Renders the touched-up matte beside the take, where there are strokes."""
@@ -232,9 +241,9 @@ class NukeSession(HostSession):
             raise HostGone("the take of this matte is not in the script any more: place it again")
         kind = ".png" if matte.path.lower().endswith(".png") else ".exr"
         folder = os.path.join(take.folder, EDITED)
-        first, last = _script_range(dub)
+        first, last = frames_of(dub)
         self._write(paint, os.path.join(folder, f"script.%06d{kind}"), first, last)
-        number = _whole(self._node(f"{matte.take_id}_matte"), "first")
+        number = whole(self._node(f"{matte.take_id}_matte"), "first")
         for frame in range(first, last + 1):  # numbered as the matte itself is
             numbered = os.path.join(folder, f"matte.{number + frame - first:06d}{kind}")
             os.replace(os.path.join(folder, f"script.{frame:06d}{kind}"), numbered)
@@ -255,12 +264,12 @@ class NukeSession(HostSession):
         note = self._nuke.toNode(name)
         if note is None:
             note = self._make("StickyNote", name, {"spans": []})
-        _tell(note, {"spans": rows})
+        write_note(note, {"spans": rows})
         note["label"].setValue("JULNet: worth a look\n" + "\n".join(lines))
 
     def marks(self, clip: ClipRef) -> list[Span]:
         note = self._nuke.toNode(f"{self._node(clip.id).name()}_review")
-        rows = [] if note is None else _told(note).get("spans", [])
+        rows = [] if note is None else note_on(note).get("spans", [])
         spans = [Span(SourceRange.of(start, stop), float(cv), str(text)) for start, stop, cv, text in rows]
         return sorted(spans, key=lambda span: span.frames.start.index)
 
@@ -331,7 +340,7 @@ class NukeSession(HostSession):
     def _reads(self) -> list[Any]:
         self._check()
         reads = [node for node in self._all() if node.Class() == "Read"]
-        return sorted(reads, key=lambda node: (_script_range(node)[0], node.name()))
+        return sorted(reads, key=lambda node: (frames_of(node)[0], node.name()))
 
     def _node(self, name: str) -> Any:
         self._check()
@@ -342,17 +351,17 @@ class NukeSession(HostSession):
 
     def _clip(self, node: Any) -> ClipRef:
         """A Read as a clip."""
-        path, movie, first, last = _file_of(node), _is_movie(node), _whole(node, "first"), _whole(node, "last")
-        orig_first, orig_last = _whole(node, "origfirst"), _whole(node, "origlast")
+        path, movie, first, last = file_of(node), is_movie(node), whole(node, "first"), whole(node, "last")
+        orig_first, orig_last = whole(node, "origfirst"), whole(node, "origlast")
         if not path:
             raise ClipRefused(f"{node.name()} reads no file: give it one and try again")
         root_first = self._first()
-        start, _ = _script_range(node)
+        start, _ = frames_of(node)
         zero = 1 if movie else orig_first
-        speed = _speed(node)
+        speed = speed_of(node)
         length = last - first + 1
         shown = length if speed is None else max(1, int(length / abs(speed)))
-        record_rate = _rate(self._nuke.root()["fps"].value())
+        record_rate = rate_of(self._nuke.root()["fps"].value())
         said = node.metadata() or {}
         return ClipRef(
             id=node.name(),
@@ -360,7 +369,7 @@ class NukeSession(HostSession):
             path=path,
             source=SourceRange.of(first - zero, last + 1 - zero),
             record=RecordRange(RecordFrame(start - root_first), RecordFrame(start - root_first + shown)),
-            source_rate=_rate(said.get("input/frame_rate") or record_rate),
+            source_rate=rate_of(said.get("input/frame_rate") or record_rate),
             record_rate=record_rate,
             media=SourceRange.of(orig_first - zero, orig_last + 1 - zero),
             start_timecode=said.get("input/timecode") or None,
@@ -373,7 +382,7 @@ class NukeSession(HostSession):
     def _switch(self, read: Any) -> Any:
         """The Switch behind a Read, or None."""
         for node in self._all():
-            if node.Class() == "Switch" and _told(node).get("read") == read.name() and node.input(0) is read:
+            if node.Class() == "Switch" and note_on(node).get("read") == read.name() and node.input(0) is read:
                 return node
         return None
 
@@ -402,17 +411,17 @@ class NukeSession(HostSession):
         knob = self._nuke.String_Knob(KNOB, KNOB)
         knob.setVisible(False)
         node.addKnob(knob)
-        _tell(node, told)
+        write_note(node, told)
         return node
 
     def _read_like(self, read: Any, path: str, take: FinishedTake, clip: ClipRef, name: str) -> Any:
         """A Read of the take that lies where the clip lies, in the clip's colour space."""
-        movie = _movie_path(path)
+        movie = is_movie_path(path)
         first = 1 if movie else take.first_number
         start = self._first() + clip.record.start.index
         ahead = clip.source.start - take.frames.start  # frames of the take before the clip's first
         knobs = {
-            "file": _escaped(percent_pattern(path)),
+            "file": tcl_path(percent_pattern(path)),
             "first": first,
             "last": first + len(take.frames) - 1,
             "origfirst": first,
@@ -448,16 +457,16 @@ class NukeSession(HostSession):
 
     def _timing(self, dub: Any, matte: MatteFile) -> dict[str, Any]:
         """Knobs of a Read of data that runs with a take: raw, frame for frame."""
-        first = 1 if _movie_path(matte.path) else matte.first_number
-        last = first + _whole(dub, "last") - _whole(dub, "first")
+        first = 1 if is_movie_path(matte.path) else matte.first_number
+        last = first + whole(dub, "last") - whole(dub, "first")
         return {
-            "file": _escaped(percent_pattern(matte.path)),
+            "file": tcl_path(percent_pattern(matte.path)),
             "first": first,
             "last": last,
             "origfirst": first,
             "origlast": last,
             "frame_mode": "start at",
-            "frame": str(_script_range(dub)[0]),
+            "frame": str(frames_of(dub)[0]),
             "before": "black",
             "after": "black",
             "raw": True,
@@ -466,13 +475,13 @@ class NukeSession(HostSession):
     def _drop_matte(self, switch: Any, index: int) -> None:
         """Take away the matte that a take has."""
         keymix = switch.input(index)
-        told = _told(keymix)
+        told = note_on(keymix)
         if not told.get("keymix"):
             return
         switch.setInput(index, keymix.input(0))
         self._nuke.delete(keymix)
         for node in self._all():
-            if _told(node).get("take") == told["take"] and node.Class() in ("Read", "Copy", "RotoPaint"):
+            if note_on(node).get("take") == told["take"] and node.Class() in ("Read", "Copy", "RotoPaint"):
                 self._nuke.delete(node)
 
     def _undo_matte(self, clip_id: str, take_id: str) -> None:
@@ -489,13 +498,13 @@ class NukeSession(HostSession):
         if switch is None or index is None:
             return
         self._drop_matte(switch, index)
-        told = _told(switch)
+        told = note_on(switch)
         told["takes"] = [row for row in told["takes"] if row["id"] != take_id]
-        _tell(switch, told)
+        write_note(switch, told)
         top = switch.input(index)
         switch.setInput(index, None)
         for node in _upstream(top, read):
-            if _told(node):
+            if note_on(node):
                 self._nuke.delete(node)
         if told["takes"]:
             switch["which"].setValue(shown)
@@ -516,7 +525,7 @@ class NukeSession(HostSession):
         try:
             write.setInput(0, node)
             kind = os.path.splitext(path)[1][1:]
-            knobs = {"file": _escaped(path), "file_type": kind, "channels": "rgb", "raw": True}
+            knobs = {"file": tcl_path(path), "file_type": kind, "channels": "rgb", "raw": True}
             for knob, value in knobs.items():
                 write[knob].setValue(value)
             self._nuke.execute(write, first, last)
@@ -541,145 +550,6 @@ def _upstream(node: Any, stop: Any) -> list[Any]:
             found.append(at)
             open_ends += [at.input(i) for i in range(at.inputs())]
     return found
-
-
-def _is_float(path: str) -> bool:
-    return path.lower().endswith(".exr")
-
-
-def source_of(node: Any) -> Any:
-    """The Read that a node gets its pictures from: itself, or the first one up its first inputs."""
-    while node is not None and node.Class() != "Read":
-        node = node.input(0)
-    return node
-
-
-def _told(node: Any) -> dict[str, Any]:
-    """What JULNet wrote on a node of its own; nothing on anybody else's."""
-    knob = node.knobs().get(KNOB) if node is not None else None
-    try:
-        told = json.loads(knob.value()) if knob is not None else {}
-    except ValueError:
-        return {}
-    return told if isinstance(told, dict) else {}
-
-
-def _tell(node: Any, told: dict[str, Any]) -> None:
-    node[KNOB].setValue(json.dumps(told, sort_keys=True))
-
-
-def _escaped(path: str) -> str:
-    """A path that means itself: file knobs are evaluated as TCL."""
-    for character in "\\[$":
-        path = path.replace(character, "\\" + character)
-    return path
-
-
-def _file_of(node: Any) -> str:
-    """The path that a Read reads, with "####" for a sequence's numbers."""
-    path = _plain(node)
-    folder, name = os.path.split(path)
-    if "%" not in name and "#" not in name:
-        return path
-    before, digits, after = split_pattern(name)
-    return os.path.join(folder, before + "#" * digits + after)
-
-
-def _plain(node: Any) -> str:
-    """A file knob's text without TCL's escapes; an expression in it is a question that only Nuke can answer."""
-    text, plain, at = str(node["file"].value()), [], 0
-    while at < len(text):
-        if text[at] == "\\" and at + 1 < len(text):
-            at += 1
-        elif text[at] == "[":
-            raise ClipRefused(f"{node.name()} computes its file name: give it a plain path and try again")
-        plain.append(text[at])
-        at += 1
-    return "".join(plain)
-
-
-def _movie_path(path: str) -> bool:
-    return os.path.splitext(path)[1].lower() in MOVIES
-
-
-def _is_movie(node: Any) -> bool:
-    return _movie_path(_file_of(node))
-
-
-def _whole(node: Any, knob: str) -> int:
-    return int(node[knob].value())
-
-
-def _script_range(node: Any) -> tuple[int, int]:
-    """First and last script frame of a Read."""
-    first, last = _whole(node, "first"), _whole(node, "last")
-    mode, frame = node["frame_mode"].value(), str(node["frame"].value()).strip()
-    if mode == "start at" and frame:
-        return int(float(frame)), int(float(frame)) + last - first
-    if mode == "offset" and frame:
-        return first - int(float(frame)), last - int(float(frame))
-    if mode == "expression" and frame:
-        slope, offset = _line(frame)
-        return int((first - offset) / slope), int((last - offset) / slope)
-    return first, last
-
-
-def _speed(node: Any) -> Fraction | None:
-    """How fast a Read runs, where an expression drives it."""
-    frame = str(node["frame"].value()).strip()
-    if node["frame_mode"].value() != "expression" or not frame:
-        return None
-    slope, _ = _line(frame)
-    return None if slope == 1 else slope
-
-
-def _line(expression: str) -> tuple[Fraction, Fraction]:
-    """Slope and offset of an expression in `frame` that is a straight line.
-
-    Raises:
-        ClipRefused: it is something else.
-    """
-    import ast  # late: Nuke imports this file when it starts
-
-    try:
-        tree = ast.parse(expression, mode="eval").body
-        at = [_evaluated(tree, Fraction(frame)) for frame in (0, 1, 1000)]
-    except (SyntaxError, ValueError, ZeroDivisionError):
-        at = [Fraction(0)] * 3
-    slope = at[1] - at[0]
-    if slope == 0 or at[2] != at[0] + 1000 * slope:
-        raise ClipRefused(
-            f"a Read's frames are driven by {expression!r} and a clip at 100 % is needed: "
-            "render it and re-dub the result"
-        )
-    return slope, at[0]
-
-
-def _evaluated(tree: ast.AST, frame: Fraction) -> Fraction:
-    import ast
-
-    if isinstance(tree, ast.BinOp):
-        left, right = _evaluated(tree.left, frame), _evaluated(tree.right, frame)
-        if isinstance(tree.op, ast.Add):
-            return left + right
-        if isinstance(tree.op, ast.Sub):
-            return left - right
-        if isinstance(tree.op, ast.Mult):
-            return left * right
-        if isinstance(tree.op, ast.Div):
-            return left / right
-    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
-        return -_evaluated(tree.operand, frame)
-    if isinstance(tree, ast.Name) and tree.id == "frame":
-        return frame
-    if type(tree).__name__ in ("Constant", "Num"):  # Num up to Python 3.7
-        return Fraction(str(ast.literal_eval(tree)))
-    raise ValueError("not a straight line")
-
-
-def _rate(value: Any) -> Fraction:
-    number = Fraction(str(value)) if not isinstance(value, Fraction) else value
-    return next((rate for rate in _NTSC if abs(rate - number) < Fraction(1, 200)), number.limit_denominator(1000))
 
 
 def _painted(paint: Any) -> bool:

@@ -28,7 +28,6 @@ from host_adapters.base import (
     MatteFile,
     MatteRef,
     RecordRange,
-    SourceFrame,
     SourceRange,
     Span,
     TakeRef,
@@ -36,8 +35,8 @@ from host_adapters.base import (
     refuse_missing,
     refuse_short_take,
     sequence_files,
-    split_pattern,
 )
+from host_adapters.resolve.comp import attached_matte, edited_matte, write_comp
 from host_adapters.resolve.sound import lay_line, switch_sound
 from host_adapters.resolve.tracks import lay, new_track, record_start
 from host_adapters.resolve.values import BIN, pattern_of, rate_of, rate_text, whole
@@ -45,9 +44,7 @@ from host_adapters.resolve.values import BIN, pattern_of, rate_of, rate_text, wh
 TAKE_KEY = "julnet.take"  #: third-party metadata of a take's media pool item: the take's folder
 MARK = "julnet.span"  #: schema of a marker's custom data
 COMP = "JULNet matte"
-EDITED = "edited"  #: folder in the take where the painted matte goes
 KEPT = "JULNet: settings before"  #: render preset, while JULNet renders
-ATTACHED = "resolve.json"  #: file in the take that says which matte its composition shows
 _RENDER_S = 3600.0
 _TRIES = 3
 
@@ -156,7 +153,8 @@ class ResolveSession(HostSession):
         media = self._media_of(take, clip)
         refuse_missing(matte.path, "the matte")
         self._clip_matte(media, matte)
-        path = self._write_comp(clip, take, media, matte)
+        before = _take_start(self._item(clip.id), media, clip)
+        path = write_comp(clip, take, matte, whole(media.GetClipProperty("Frames")), before)
         item = self._shown_item(take, clip)
         if COMP in (item.GetFusionCompNameList() or []):
             item.DeleteFusionCompByName(COMP)
@@ -176,14 +174,14 @@ class ResolveSession(HostSession):
         item = self._shown_item(take, clip)
         if COMP not in (item.GetFusionCompNameList() or []):
             return None
-        path = _attached(take.folder)
+        path = attached_matte(take.folder)
         return MatteRef(id=COMP, clip_id=clip.id, take_id=take.id, path=path) if path else None
 
     def read_matte(self, matte: MatteRef) -> str:
         take = next((ref for ref in self.takes(self._find(matte.clip_id)) if ref.id == matte.take_id), None)
         if take is None:
             raise HostGone("the take of this matte is not beside the clip any more: place it again")
-        return _edited(take.folder, matte.path) or matte.path
+        return edited_matte(take.folder, matte.path) or matte.path
 
     def mark(self, clip: ClipRef, spans: Sequence[Span]) -> None:
         item = self._item(clip.id)
@@ -489,44 +487,6 @@ class ResolveSession(HostSession):
                 pool.DeleteClipMattes(media, known)
             self._resolve.GetMediaStorage().AddClipMattesToMediaPool(media, files[:1], "")
 
-    def _write_comp(self, clip: ClipRef, take: TakeRef, media: Any, matte: MatteFile) -> str:
-        """The Fusion composition as a file in the take, and the folder that its painted matte goes to."""
-        import shutil
-
-        from julnet_plugin.interchange.comp import Footage
-        from julnet_plugin.interchange.fusion_switch import Switch, fusion_switch
-
-        folder = os.path.join(take.folder, EDITED)
-        if _edited(take.folder, _attached(take.folder)):
-            os.rename(folder, _free_folder(folder))  # a person has painted there
-        shutil.rmtree(folder, ignore_errors=True)
-        os.makedirs(folder)
-        before = _take_start(self._item(clip.id), media, clip)  # frames of the take before the clip's first
-        movie = "#" not in matte.path and "%" not in matte.path
-        files = [] if movie else sequence_files(matte.path)
-        for offset, file in enumerate(files):
-            if file.lower().endswith(".png"):
-                shutil.copyfile(file, os.path.join(folder, f"matte.{matte.first_number + offset:06d}.png"))
-        count = whole(media.GetClipProperty("Frames"))
-        plate_movie = "#" not in clip.path
-        switch = Switch(
-            frames=len(clip.record),
-            plate=Footage(
-                clip.path, clip.first_number, len(clip.media), -(clip.source.start - SourceFrame(0)), movie=plate_movie
-            ),
-            matte=Footage(_hashes(matte.path), 0 if movie else matte.first_number, count, -before, movie=movie),
-            edited=os.path.join(folder, "matte."),
-            edited_first=matte.first_number + before,
-            white_shows=matte.white_shows,
-            enabled=matte.enabled,
-        )
-        with open(os.path.join(take.folder, ATTACHED), "w", encoding="utf-8") as note:
-            json.dump({"matte": matte.path}, note)
-        path = os.path.join(take.folder, "resolve.comp")
-        with open(path, "w", encoding="utf-8") as file_out:
-            file_out.write(fusion_switch(switch))
-        return path
-
 
 def _current_project(resolve: Any) -> Any:
     manager = resolve.GetProjectManager() if resolve else None
@@ -623,41 +583,3 @@ def _numbered(name: str) -> str:
     stem, suffix = os.path.splitext(name)
     digits = len(stem) - len(stem.rstrip("0123456789"))
     return stem[: len(stem) - digits] + "#" * digits + suffix
-
-
-def _hashes(path: str) -> str:
-    folder, name = os.path.split(path)
-    if "%" not in name:
-        return path
-    before, digits, after = split_pattern(name)
-    return os.path.join(folder, before + "#" * digits + after)
-
-
-def _attached(folder: str) -> str:
-    """The matte that a take's composition was last made for, or ""."""
-    try:
-        with open(os.path.join(folder, ATTACHED), encoding="utf-8") as file:
-            return str(json.load(file)["matte"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def _edited(folder: str, matte: str) -> str:
-    """The pattern of a take's matte as it was painted in Fusion, or "" where it is the matte that was attached."""
-    edited = os.path.join(folder, EDITED, "matte.######.png")
-    files = sequence_files(edited)
-    originals = sequence_files(matte) if "#" in matte or "%" in matte else []
-    untouched = len(files) == len(originals) and all(map(_same_file, files, originals))
-    return edited if files and not untouched else ""
-
-
-def _free_folder(folder: str) -> str:
-    number = 2
-    while os.path.exists(f"{folder} {number}"):
-        number += 1
-    return f"{folder} {number}"
-
-
-def _same_file(one: str, other: str) -> bool:
-    with open(one, "rb") as first, open(other, "rb") as second:
-        return first.read() == second.read()

@@ -231,9 +231,9 @@ def verdict(stats: Sequence[FrameStats], spans: Sequence[ReviewSpan]) -> tuple[s
     """What to do with the take, in a few words."""
     if not any(s.found for s in stats):
         return "nothing was re-dubbed", ink.RED
-    frames = sum(s.stop - s.start for s in spans)
     if typical_cv(s.sigma_mean_cv for s in stats if s.found) >= UNEASY_CV:
         return "uncertain throughout: review all of it", ink.RED
+    frames = sum(s.stop - s.start for s in spans)
     if not frames:
         return "no stretch stands out", ink.GREEN
     noun = "stretch" if len(spans) == 1 else "stretches"

@@ -56,8 +56,8 @@ UNEASY_CV = 12.0
 
 def typical_cv(levels: Iterable[float]) -> float:
     """Expected error of a typical frame, code values of 255: the median over re-dubbed frames; 0 without any."""
-    known = list(levels)
-    return float(np.median(known)) if known else 0.0
+    known = np.fromiter(levels, float)
+    return float(np.median(known)) if known.size else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

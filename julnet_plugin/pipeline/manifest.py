@@ -205,7 +205,7 @@ def warnings(job: Job, shots: ShotPlan, stats: NDArray[np.void]) -> list[str]:
         said.append(
             f"the dub ends {-rest_s:.2f} s before the shot: the mouth comes to rest, then the original picture stays"
         )
-    typical = 255 * typical_cv(stats["expected_mean"][plan.weight > 0])
+    typical = typical_cv(255 * stats["expected_mean"][plan.weight > 0])
     if typical >= UNEASY_CV:
         said.append(
             f"the model is unsure of the whole take (expect ±{typical:.0f} code values of 255 on a typical frame): "

@@ -169,8 +169,9 @@ class Painter:
         waiting.crops.clear()
 
     def _use(self, group: int) -> None:
-        """Give the network the references of a group, unless it has them."""
-        if group != self._group:
+        """Give the network the references of a group, unless it has them; who shares it may have changed its crops."""
+        if group != self._group or self.engine.info.crop_size != self.size:
+            self.engine.use_crops(self.size)
             self.engine.set_references(self.references.images_of(group), self.references.lips_of(group))
             self._group = group
 

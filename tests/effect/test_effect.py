@@ -26,7 +26,7 @@ from julnet_plugin.errors import (
 from julnet_plugin.face.detect import MediaPipeFaceMesh
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.reader import open_plate
-from julnet_plugin.pipeline import schedule
+from julnet_plugin.pipeline import manifest, schedule
 from julnet_plugin.pipeline.cropdata import CropChunk, chunk_name
 from julnet_plugin.pipeline.references import REFERENCES, References
 from julnet_plugin.take import load_take
@@ -84,6 +84,15 @@ def test_crops_are_as_large_as_the_plate_shows_the_mouth(
     with OpenEXR.File(str(made.path / "crop" / "layers.000000.exr")) as layers:
         assert layers.channels()["RGBA"].pixels.shape[:2] == crop_size
     assert all(row["redubbed"] for row in made.manifest["frames"])
+
+
+@pytest.mark.parametrize(("uneasy_cv", "warned"), [(0.001, True), (250.0, False)])
+def test_a_take_warns_when_all_of_it_is_uncertain(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uneasy_cv: float, warned: bool
+) -> None:
+    monkeypatch.setattr(manifest, "UNEASY_CV", uneasy_cv)
+    made = render(tmp_path / "take", out_point="3")
+    assert any("unsure of the whole take" in warning for warning in made.manifest["warnings"]) == warned
 
 
 def test_the_manifest_tells_every_frame(take: Take) -> None:

@@ -370,16 +370,12 @@ def test_small_mouths_are_drawn_in_small_crops_by_every_worker(
     contents: Contents,
     tmp_path: Path,
 ) -> None:
-    deliver, settings = ("png", "crop-exr"), {"render.chunk_frames": 3, "render.threads": 1}
-    request = request_of(
-        tmp_path / "take", model=str(sharp_model), deliver=deliver, settings=settings, in_point="0", out_point="6"
-    )
+    wanted: dict[str, Any] = {"model": str(sharp_model), "deliver": ("png", "crop-exr"), "out_point": "6"}
+    request = request_of(tmp_path / "take", **wanted)
     for step in ("track", "paint", "write"):
         ChunkedTake(request, make_manager()).run(step, None, silent)
     take = ChunkedTake(request, make_manager()).run("assemble", None, silent)
     assert take is not None
-    whole = render(
-        tmp_path / "whole", model=str(sharp_model), deliver=deliver, settings=settings, in_point="0", out_point="6"
-    )
+    whole = render(tmp_path / "whole", settings=request.settings, **wanted)
     assert contents(take.path) == contents(whole.path)
     assert take.manifest["model"]["crop_size"] == [208, 160]

@@ -113,3 +113,19 @@ def test_a_preview_after_a_change_is_the_one_that_a_fresh_start_gives(asked: Red
         np.testing.assert_array_equal(used.frame(request, 7, lambda *_: None).picture, wanted.picture)
     assert not (tmp_path / "never").exists()
     used.close()
+
+
+def test_a_scene_that_comes_back_draws_its_own_crops_whatever_was_asked_between(
+    plate: Path, line: Path, sharp_model: Path, tmp_path: Path
+) -> None:
+    previews = Previews(manager=make_manager(), folder=tmp_path / "kept")
+    request = RedubRequest(plate=plate, dub=line, take_dir=tmp_path / "take", model=str(sharp_model), device="cpu")
+    try:
+        before = previews.frame(request, 4, lambda *_: None)
+        assert previews._latest is not None
+        engine = previews._latest[1].job.engine
+        assert engine.info.crop_size == (208, 160)
+        engine.use_crops((416, 320))  # as a stretch does whose references then prove wrong
+        np.testing.assert_array_equal(previews.frame(request, 4, lambda *_: None).picture, before.picture)
+    finally:
+        previews.close()

@@ -101,6 +101,9 @@ class Engine:
     def __init__(self) -> None:
         self.frames = 0
 
+    def use_crops(self, size: tuple[int, int]) -> None:
+        assert size == SIZE
+
     def set_references(self, images: NDArray[np.float32], lips: NDArray[np.float32]) -> None:
         self.level = np.float32(images.mean())
 
