@@ -42,6 +42,16 @@ class FaceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MouthSettings:
+    """How the new line is spoken."""
+
+    habit: float = 1.0  #: share of the person's own way to hold the lips, known from the plate's speech, 0 to 1
+
+    def __post_init__(self) -> None:
+        _within("mouth.habit", self.habit, 0, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ComposeSettings:
     """How the generated crop is laid into the plate."""
 
@@ -82,6 +92,7 @@ class Settings:
     """All settings, by section."""
 
     face: FaceSettings = field(default_factory=FaceSettings)
+    mouth: MouthSettings = field(default_factory=MouthSettings)
     compose: ComposeSettings = field(default_factory=ComposeSettings)
     render: RenderSettings = field(default_factory=RenderSettings)
     provenance: ProvenanceSettings = field(default_factory=ProvenanceSettings)

@@ -142,7 +142,8 @@ def plan_take(
         cut_references(job, plate, shots.plan, choices, choose_frames(job, choices, shots.plan)).save(data / REFERENCES)
 
     cache.made("grain", planned, data / GRAIN, measure)
-    wanted = {"face": identity["face"], "refs": identity["refs"], "seed": identity["seed"]}
+    wanted = {name: identity[name] for name in ("face", "refs", "seed", "model")}
+    wanted["habit"] = job.settings.mouth.habit
     shape = {"count": job.engine.info.n_refs, "crop": list(job.engine.info.crop_size)}
     cache.made("references", {**planned, **wanted, **shape}, data / REFERENCES, cut)
     return shots, References.load(data / REFERENCES)

@@ -264,7 +264,10 @@ class Previews:
         shots = plan_shots(job, tracking, choices, dub_duration_s)
         fit_crops(job.engine, shots.plan)
         chosen = choose_frames(job, choices, shots.plan)
-        key = (id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes(), job.engine.info.crop_size)
+        key = (
+            *(id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes()),
+            *(job.model, job.settings.mouth, job.engine.info.crop_size),
+        )
         references: References = self._keep(
             "references", key, lambda: cut_references(job, plate, shots.plan, choices, chosen)
         )

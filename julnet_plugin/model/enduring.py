@@ -51,6 +51,10 @@ class EnduringEngine(Engine):
         self._quiet = quiet
         self._enduring(lambda: self._engine.hear_silence(quiet))
 
+    def hear_lips(self, audio: Float32) -> tuple[Float32, Float32] | None:
+        """As `Engine.hear_lips`."""
+        return self._enduring(lambda: self._engine.hear_lips(audio))
+
     def set_references(self, refs: Float32, lips: Float32 | None = None) -> None:
         """As `Engine.set_references`; kept, because another engine may need them."""
         self._shot = refs, lips

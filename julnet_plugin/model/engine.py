@@ -88,11 +88,12 @@ class Engine(ABC):
 
         Args:
             refs: reference crops, most closed mouth first.
-            lips: their lips and, last, the shot's closed mouth, in face units; see `Generator.encode_references`.
+            lips: their lips, the shot's closed mouth, and perhaps the same as the person holds it in speech, in face
+                units; see `Generator.encode_references`.
 
         Shape:
             refs: (N, h, w, 3) RGB in [0, 1].
-            lips: (N + 1, 48, 3).
+            lips: (N + 1 or N + 2, 48, 3).
 
         Raises:
             ShapeError: another shape than the network was trained with.
@@ -100,7 +101,9 @@ class Engine(ABC):
         """
         _require("references", refs, (self.info.n_refs, *self.info.crop_size, 3))
         if lips is not None:
-            _require("reference lips", lips, (self.info.n_refs + 1, len(SHAPE_POINTS), 3))
+            if len(lips) == self.info.n_refs + 1:  # no habit is known: closed lips are held closed
+                lips = np.concatenate([lips, lips[-1:]])
+            _require("reference lips", lips, (self.info.n_refs + 2, len(SHAPE_POINTS), 3))
             lips = np.ascontiguousarray(lips, np.float32)
         self._encode(np.ascontiguousarray(refs, np.float32), lips)
         self._references_set = True
@@ -138,6 +141,15 @@ class Engine(ABC):
             output.sigma[start:stop] = np.exp(np.minimum(log_sigma, 0)) * inside
         return output
 
+    def hear_lips(self, audio: Float32) -> tuple[Float32, Float32] | None:
+        """What the network hears of lips, whoever speaks.
+
+        Returns:
+            Lip shapes (T, K) and the share of speech (T,) in [0, 1] of sound (T, W, D); None where it cannot tell.
+        """
+        _require("audio", audio, (len(audio), self.info.audio_window, self.info.audio_size))
+        return None
+
     def hear_silence(self, quiet: Float32) -> None:
         """Tell the network what silence sounds like, so that the mouth is closed there; see `Generator.hear_silence`.
 
@@ -148,7 +160,7 @@ class Engine(ABC):
 
     @abstractmethod
     def _encode(self, refs: Float32, lips: Float32 | None) -> None:
-        """Keep what `_generate` needs of (N, h, w, 3) and (N + 1, 48, 3)."""
+        """Keep what `_generate` needs of (N, h, w, 3) and (N + 2, 48, 3)."""
 
     @abstractmethod
     def _generate(self, masked: Float32, mask: Float32, audio: Float32) -> tuple[Float32, Float32, Float32]:
@@ -196,6 +208,16 @@ class TorchEngine(Engine):
         with self._running():
             window = torch.from_numpy(np.tile(quiet, (self.info.audio_window, 1)))
             self._network.hear_silence(window.to(self._device))
+
+    def hear_lips(self, audio: Float32) -> tuple[Float32, Float32] | None:
+        """See `Engine.hear_lips`."""
+        super().hear_lips(audio)
+        with self._running():
+            heard = self._network.hear_lips(torch.from_numpy(np.ascontiguousarray(audio, np.float32)).to(self._device))
+            if heard is None:
+                return None
+            lips, speech = (tensor.float().cpu().numpy() for tensor in heard)
+        return lips, speech[:, 0]
 
     def _encode(self, refs: Float32, lips: Float32 | None) -> None:
         with self._running():

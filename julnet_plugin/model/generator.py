@@ -103,12 +103,13 @@ class Generator(nn.Module, ABC):
 
         Args:
             refs: reference crops, most closed mouth first.
-            lips: their lips and, last, the shot's closed mouth, in face units (`lips.SHAPE_POINTS`); a network whose
-                `uses_lips` is False ignores them, another takes None for average closed mouths.
+            lips: their lips, the shot's closed mouth and perhaps that mouth as the person holds it in speech, in face
+                units (`lips.SHAPE_POINTS`); a network whose `uses_lips` is False ignores them, another takes None for
+                average closed mouths.
 
         Shape:
             refs: (B, N, 3, h, w) RGB in [0, 1].
-            lips: (B, N + 1, 48, 3).
+            lips: (B, N + 1 or N + 2, 48, 3).
             returns: tensors with leading dimension B, in whatever form `forward` wants them back.
         """
 
@@ -122,6 +123,11 @@ class Generator(nn.Module, ABC):
             audio: (B, W, D) features centred on the frame's own time.
             refs: what `encode_references` returned, with leading dimension B.
         """
+
+    def hear_lips(self, audio: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Lip shapes (B, K) that sound (B, W, D) asks for and the share of speech (B, 1); None of a network without."""
+        del audio
+        return None
 
     def hear_silence(self, quiet: Tensor) -> None:
         """Say what silence sounds like, for networks that must be told to close the mouth there; others ignore it.

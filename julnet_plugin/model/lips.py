@@ -7,6 +7,7 @@ the spread of that motion over the training speakers.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,28 @@ class LipBasis:
         """Motion (T, 48, 3) in face units that lip shape numbers (T, K) stand for."""
         motion = (code * self.spread) @ self.components
         return np.asarray(motion.reshape(len(code), -1, 3), np.float32)
+
+    def to_json(self) -> str:
+        """As text, exactly."""
+        return json.dumps({"components": self.components.tolist(), "spread": self.spread.tolist()})
+
+    @classmethod
+    def from_json(cls, text: str) -> LipBasis:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        try:
+            data = json.loads(text)
+            components, spread = (np.array(data[name], np.float32) for name in ("components", "spread"))
+        except (KeyError, TypeError) as exc:
+            msg = "its lip shapes are damaged"
+            raise ValueError(msg) from exc
+        if components.shape != (len(spread), 3 * len(SHAPE_POINTS)) or spread.ndim != 1:
+            msg = f"its lip shapes are damaged: {components.shape} numbers"
+            raise ValueError(msg)
+        return cls(components=components, spread=spread)
 
 
 class LipEncoder(nn.Module):

@@ -1,7 +1,7 @@
 """ONNX: export a generator, and run what was exported.
 
-A generator becomes two files: NAME.onnx generates a frame, NAME.refs.onnx encodes the references of a shot, once. Both
-carry the header of the weights they were made from.
+A generator becomes two files: NAME.onnx generates a frame, NAME.refs.onnx encodes the references of a shot, once, and
+hears lips (`Generator.hear_lips`). Both carry the header of the weights they were made from.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from julnet_plugin.errors import CheckpointError, DeviceError, DeviceMemoryError
 from julnet_plugin.model.engine import Engine, Float32, parse_device
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.info import CheckpointInfo
-from julnet_plugin.model.lips import SHAPE_POINTS
+from julnet_plugin.model.lips import SHAPE_POINTS, LipBasis
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 OPSET = 17  #: GridSample is there since 16
-_METADATA = "julnet"
+_METADATA, _LIPS_METADATA = "julnet", "julnet_lips"
 _WARNING, _FATAL = 2, 4  #: ONNX Runtime's severities; 2 is its default
 _FULL = ("failed to allocate memory", "out of memory")  #: ONNX Runtime has no exception for it
 _FRAME_INPUTS = ("masked_source", "mask", "audio")
 _FRAME_OUTPUTS = ("image", "error", "log_sigma")
+_HEARD = ("heard", "speech")  #: further outputs of the reference encoder of a network that hears lips
 
 
 def references_path(path: Path) -> Path:
@@ -59,12 +60,20 @@ def export_onnx(network: Generator, info: CheckpointInfo, path: str | Path) -> t
     prepared.prepare_for_inference("onnx", "float32")
     h, w = info.crop_size
     refs = torch.rand(2, info.n_refs, 3, h, w)
-    lips = (torch.rand(2, info.n_refs + 1, len(SHAPE_POINTS), 3),) if prepared.uses_lips else ()
-    encoded = prepared.encode_references(refs, *lips)
+    shot = {"refs": refs}
+    if prepared.uses_lips:
+        shot["lips"] = torch.rand(2, info.n_refs + 2, len(SHAPE_POINTS), 3)
+    encoded = prepared.encode_references(**shot)
     names = [f"ref_{index}" for index in range(len(encoded))]
     frame = (torch.rand(2, 3, h, w), torch.ones(2, 1, h, w), torch.rand(2, info.audio_window, info.audio_size))
-    _export(_Encoder(prepared), (refs, *lips), ["refs", "lips"][: 1 + len(lips)], names, references_path(path), info)
-    _export(_Frame(prepared), (*frame, *encoded), [*_FRAME_INPUTS, *names], list(_FRAME_OUTPUTS), path, info)
+    texts = {_METADATA: info.to_json()}
+    _export(_Frame(prepared), (*frame, *encoded), [*_FRAME_INPUTS, *names], list(_FRAME_OUTPUTS), path, texts)
+    encoder, outputs = _Encoder(prepared), names
+    if prepared.hear_lips(frame[2]) is not None:
+        encoder, outputs, shot["audio"] = _Hearing(prepared), [*names, *_HEARD], torch.rand(3, *frame[2].shape[1:])
+    if network.lip_basis is not None:
+        texts[_LIPS_METADATA] = network.lip_basis.to_json()
+    _export(encoder, tuple(shot.values()), list(shot), outputs, references_path(path), texts)
     return path, references_path(path)
 
 
@@ -77,6 +86,13 @@ class _Encoder(nn.Module):
 
     def forward(self, refs: Tensor, lips: Tensor | None = None) -> tuple[Tensor, ...]:
         return self.network.encode_references(refs, lips)
+
+
+class _Hearing(_Encoder):
+    """The same with `hear_lips`, of other sound than the frames': how many moments there are is free."""
+
+    def forward(self, refs: Tensor, lips: Tensor, audio: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return (*self.network.encode_references(refs, lips), *(self.network.hear_lips(audio) or ()))
 
 
 class _Frame(nn.Module):
@@ -96,7 +112,7 @@ def _export(
     inputs: list[str],
     outputs: list[str],
     path: Path,
-    info: CheckpointInfo,
+    texts: Mapping[str, str],
 ) -> None:
     try:
         import onnx
@@ -104,6 +120,7 @@ def _export(
         msg = "writing ONNX needs the `onnx` package, which is not installed; install julnet[train]"
         raise ModelError(msg) from exc
     part = path.with_name(f".{path.name}.part")
+    moments = ("audio", *_HEARD) if _HEARD[0] in outputs else ()
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             # The exporter by tracing is deprecated, but the new one needs one package more; and tracing warns of every
@@ -117,10 +134,10 @@ def _export(
                 opset_version=OPSET,
                 input_names=inputs,
                 output_names=outputs,
-                dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
+                dynamic_axes={name: {0: "moments" if name in moments else "batch"} for name in (*inputs, *outputs)},
             )
         model = onnx.load(part)
-        onnx.helper.set_model_props(model, {_METADATA: info.to_json()})
+        onnx.helper.set_model_props(model, dict(texts))
         onnx.checker.check_model(model)
         onnx.save(model, part)
         part.replace(path)
@@ -145,8 +162,8 @@ class OnnxEngine(Engine):
 
     def __init__(self, path: Path, device: str = "auto", batch: int | None = None) -> None:
         providers = _providers(device)
-        self._frame, self.info = _open(path, providers)
-        self._encoder, info = _open(references_path(path), providers)
+        self._frame, self.info, _ = _open(path, providers)
+        self._encoder, info, self.lip_basis = _open(references_path(path), providers)
         if info != self.info:
             msg = f"{path} and {references_path(path)} were not exported together; export both again"
             raise CheckpointError(msg, path)
@@ -159,14 +176,30 @@ class OnnxEngine(Engine):
         self.batch = (8 if on_cuda else 1) if batch is None else batch
         self._refs: dict[str, Float32] = {}
 
+    def hear_lips(self, audio: Float32) -> tuple[Float32, Float32] | None:
+        """See `Engine.hear_lips`; None from a file of a JULNet that is older than habits."""
+        super().hear_lips(audio)
+        if _HEARD[0] not in {output.name for output in self._encoder.get_outputs()}:
+            return None
+        h, w = self.info.crop_size
+        anybody = {
+            "refs": np.zeros((1, self.info.n_refs, 3, h, w), np.float32),
+            "lips": np.zeros((1, self.info.n_refs + 2, len(SHAPE_POINTS), 3), np.float32),
+        }
+        lips, speech = self._run(self._encoder, list(_HEARD), {**anybody, "audio": audio})
+        return lips, speech[:, 0]
+
     def _encode(self, refs: Float32, lips: Float32 | None) -> None:
-        names = [output.name for output in self._encoder.get_outputs()]
+        names = [output.name for output in self._encoder.get_outputs() if output.name not in _HEARD]
         inputs = {"refs": _channels_first(refs)[None]}
-        if "lips" in {given.name for given in self._encoder.get_inputs()}:
+        wanted = {given.name: given.shape for given in self._encoder.get_inputs()}
+        if "lips" in wanted:
             if lips is None:
                 msg = f"{self.info.architecture} exported to ONNX needs the lips of its references"
                 raise ShapeError(msg, None, (self.info.n_refs + 1, len(SHAPE_POINTS), 3))
-            inputs["lips"] = lips[None]
+            inputs["lips"] = lips[None, : wanted["lips"][1]]  # a file of an older JULNet knows of no habit
+        if "audio" in wanted:
+            inputs["audio"] = np.zeros((1, self.info.audio_window, self.info.audio_size), np.float32)
         encoded = self._run(self._encoder, names, inputs)
         self._refs = {name: np.repeat(ref, self.batch, axis=0) for name, ref in zip(names, encoded, strict=True)}
 
@@ -199,8 +232,8 @@ def _providers(device: str) -> list[Any]:
     return [*cuda, "CPUExecutionProvider"]
 
 
-def _open(path: Path, providers: list[Any]) -> tuple[Any, CheckpointInfo]:
-    """A session and the header that the file carries."""
+def _open(path: Path, providers: list[Any]) -> tuple[Any, CheckpointInfo, LipBasis | None]:
+    """A session, the header that the file carries, and the lip shapes that its network was taught."""
     if not path.is_file():
         msg = f"{path} is missing; an exported model is two files, NAME.onnx and NAME.refs.onnx, kept together"
         raise CheckpointError(msg, path)
@@ -209,7 +242,7 @@ def _open(path: Path, providers: list[Any]) -> tuple[Any, CheckpointInfo]:
     onnxruntime.set_default_logger_severity(_FATAL)
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=providers)
-        text = session.get_modelmeta().custom_metadata_map.get(_METADATA)
+        texts = session.get_modelmeta().custom_metadata_map
     except Exception as exc:
         if not type(exc).__module__.startswith("onnxruntime"):
             raise
@@ -217,11 +250,12 @@ def _open(path: Path, providers: list[Any]) -> tuple[Any, CheckpointInfo]:
         raise CheckpointError(msg, path) from exc
     finally:
         onnxruntime.set_default_logger_severity(_WARNING)
-    if text is None:
+    if _METADATA not in texts:
         msg = f"{path} is not an exported JULNet model: it carries no header; make it with `julnet export`"
         raise CheckpointError(msg, path)
     try:
-        return session, CheckpointInfo.from_json(text)
+        basis = LipBasis.from_json(texts[_LIPS_METADATA]) if _LIPS_METADATA in texts else None
+        return session, CheckpointInfo.from_json(texts[_METADATA]), basis
     except ValueError as exc:
         msg = f"{path} cannot be used: {exc}"
         raise CheckpointError(msg, path) from exc

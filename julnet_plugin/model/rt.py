@@ -144,30 +144,33 @@ class RtGenerator(Generator):
 
         Args:
             refs: reference crops.
-            lips: their lips in face units, and last the shot's closed mouth; None takes all for closed and average.
+            lips: their lips in face units, the shot's closed mouth, and perhaps that mouth as this person holds it in
+                speech (`habit.py`); None takes all for closed and average.
 
         Shape:
             refs: (B, N, 3, h, w).
-            lips: (B, N + 1, 48, 3).
+            lips: (B, N + 1 or N + 2, 48, 3).
             returns: features and their deform encoding (B, C, 52, 40), the pixels, the same at the trunk's size, lip
-                shapes (B, N, K), the closed mouth's place (B, 2) in trunk pixels from the average one.
+                shapes (B, N, K), the closed mouth's place (B, 2) in trunk pixels from the average one, the habit
+                (B, K).
         """
         B, N = refs.shape[0], int(refs.shape[1])  # sizes but the batch's are constants of an exported network
         trunk = _to_trunk(refs.flatten(0, 1)).reshape(B, N, 3, TRUNK_W * 13 // 10, TRUNK_W)
         features = self.reference_encoder(_cells(trunk.flatten(1, 2), GRID))
         if lips is None:
             lips = self.lip_mean.expand(B, N + 1, -1, -1)
-        motion = (lips[:, :N] - lips[:, N:]).flatten(2)
-        codes = motion @ self.lip_components.T / self.lip_spread
+        motion = (lips - lips[:, N : N + 1]).flatten(2)
+        shapes = motion @ self.lip_components.T / self.lip_spread  # of the references, 0, perhaps the habit
+        codes, habit = shapes[:, :N], shapes[:, -1]
         place = (lips[:, N, :LIP_POINTS, :2] - self.lip_mean[:LIP_POINTS, :2]).mean(dim=1) * TRUNK_UNIT_PX
-        return features, self.deform_encoder(features), refs, trunk, codes, place
+        return features, self.deform_encoder(features), refs, trunk, codes, place, habit
 
     def hear_silence(self, quiet: Tensor) -> None:
         """See `Generator.hear_silence`: from now on the mouth is closed there."""
         self.rest.copy_(self.audio_encoder(quiet[None])[0])
 
-    def lip_shape(self, audio: Tensor) -> Tensor:
-        """The lip shape (B, K) that the sound asks for.
+    def hear_lips(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """The lip shapes (B, K) that the sound asks for, and how much of each moment is speech (B, 1), 0 to 1.
 
         People who pause leave their lips a little apart, and so does an encoder that was taught by them; where the dub
         is silent the mouth must be closed (0). Speech lies well away from silence (its lip shapes are farther than 0.5
@@ -175,15 +178,21 @@ class RtGenerator(Generator):
         """
         lips = self.audio_encoder(audio)
         away = (lips - self.rest).square().sum(dim=1, keepdim=True)
-        return lips - self.rest * torch.exp(away / (-2 * _REST_REACH**2))  # type: ignore[no-any-return]
+        silent = torch.exp(away / (-2 * _REST_REACH**2))
+        return lips - self.rest * silent, 1 - silent
+
+    def lip_shape(self, audio: Tensor, habit: Tensor | None = None) -> Tensor:
+        """The lip shape (B, K) that is drawn: as heard, and in speech with the person's habit (B, K)."""
+        lips, speech = self.hear_lips(audio)
+        return lips if habit is None else lips + habit * speech
 
     def forward(self, masked_source: Tensor, mask: Tensor, audio: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """See `Generator.forward`."""
-        return self.render(masked_source, mask, self.lip_shape(audio), refs)
+        return self.render(masked_source, mask, self.lip_shape(audio, refs[-1]), refs)
 
     def render(self, masked_source: Tensor, mask: Tensor, lips: Tensor, refs: tuple[Tensor, ...]) -> GeneratorOutput:
         """Paint the frame for a given lip shape (B, K): what training does with true shapes."""
-        reference_features, deform_input, reference_pixels, small_references, codes, place = refs
+        reference_features, deform_input, reference_pixels, small_references, codes, place, _ = refs
         seen = torch.cat([_to_trunk(masked_source), _to_trunk(mask)], dim=1)
         source = self.source_encoder(_cells(seen, GRID))  # (B, C, 52, 40)
         identity = self.id_encoder(torch.cat([source, reference_features], dim=1))

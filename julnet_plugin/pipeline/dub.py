@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from julnet_plugin.audio.windows import feature_windows
 from julnet_plugin.pipeline.cropdata import read_arrays, write_arrays
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from julnet_plugin.interfaces import AudioFeatures
@@ -62,9 +65,21 @@ def hear(path: Path, track: int, extractor: AudioFeatures) -> Dub:
     Raises:
         MediaError: no such file or track, or its sound cannot be decoded.
     """
-    samples = read_mono_16k(path, track)
+    return _heard(read_mono_16k(path, track), extractor)
+
+
+def hear_part(path: Path, track: int, extractor: AudioFeatures, start_s: float, stop_s: float) -> Dub:
+    """Features of what sounds between two times, the first of which is 0 on its clock.
+
+    Raises:
+        MediaError: as `hear`.
+    """
+    return _heard(read_mono_16k(path, track, start_s, stop_s), extractor)
+
+
+def _heard(samples: Float32, extractor: AudioFeatures) -> Dub:
     return Dub(
-        features=extractor.extract(samples),
+        features=extractor.extract(samples) if len(samples) else np.zeros((0, extractor.size), np.float32),
         outside=silence(extractor),
         step_s=extractor.step_s,
         duration_s=len(samples) / RATE_HZ,
@@ -77,17 +92,40 @@ def silence(extractor: AudioFeatures) -> Float32:
     return np.asarray(vectors[len(vectors) // 2], np.float32)
 
 
-def read_mono_16k(path: Path, track: int) -> Float32:
-    """A sound track mixed to one channel at 16 kHz, block by block: a long dub at 96 kHz is never held whole. (n,)."""
+def read_mono_16k(path: Path, track: int, start_s: float = 0.0, stop_s: float = math.inf) -> Float32:
+    """A sound track mixed to one channel at 16 kHz, block by block: a long dub at 96 kHz is never held whole. (n,).
+
+    Args:
+        path: a sound file or a movie.
+        track: which audio stream, counted from 0.
+        start_s: what sounds before is left out.
+        stop_s: what sounds from there on is left out, and not even decoded.
+
+    Raises:
+        MediaError: no such file or track, or its sound cannot be decoded up to `stop_s`.
+    """
     import soxr  # type: ignore[import-untyped,unused-ignore]
 
     from julnet_plugin.media.audio import audio_stream_info, iter_audio
 
     rate = audio_stream_info(path, track).sample_rate_hz
-    blocks = (block.mean(axis=1, dtype=np.float32) for block in iter_audio(path, track))
-    if rate == RATE_HZ:
-        return np.concatenate(list(blocks))
-    stream = soxr.ResampleStream(rate, RATE_HZ, 1, dtype="float32", quality="HQ")
-    heard = [stream.resample_chunk(block) for block in blocks]
+    with closing(_between(iter_audio(path, track), round(start_s * rate), stop_s * rate)) as part:
+        blocks = (block.mean(axis=1, dtype=np.float32) for block in part)
+        if rate == RATE_HZ:
+            return np.concatenate([np.zeros(0, np.float32), *blocks])
+        stream = soxr.ResampleStream(rate, RATE_HZ, 1, dtype="float32", quality="HQ")
+        heard = [stream.resample_chunk(block) for block in blocks]
     heard.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
     return np.concatenate(heard)
+
+
+def _between(blocks: Iterator[Float32], first: int, last: float) -> Generator[Float32, None, None]:
+    """The samples from `first` up to `last`; ends as soon as it can."""
+    at = 0
+    for block in blocks:
+        start, stop = max(first - at, 0), int(min(last - at, len(block)))
+        if start < stop:
+            yield block[start:stop]
+        at += len(block)
+        if at >= last:
+            return

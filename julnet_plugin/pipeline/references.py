@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from julnet_plugin.errors import SettingsError, TakeError
-from julnet_plugin.face.crop import fit_poses
 from julnet_plugin.pipeline.cropdata import PLAN, Plan, read_arrays, write_arrays
+from julnet_plugin.pipeline.mouths import lips_in_face, mouths_of
 from julnet_plugin.pipeline.plates import frames_at
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ Float32 = NDArray[np.float32]
 REFERENCES = "references.npz"
 _ARRAYS = ("shots", "groups", "of_frame", "frames", "images", "lips", "angles")
 _FADE = 2  #: frames on either side of a frame whose groups it is drawn with: a takeover lasts five frames
-_CLOSED_FROM = 2000  #: frames of a long shot that are enough to know its closed mouth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,7 +58,8 @@ class References:
         of_frame: (T,) group of each position in the range; -1 where nobody is re-dubbed.
         frames: plate frame of each row.
         images: (rows, h, w, 3) uint16 display RGB.
-        lips: (rows, 2, 48, 3) the row's lips and its shot's closed mouth, in face units.
+        lips: (rows, 3, 48, 3) the row's lips, its shot's closed mouth and the same as it is held in speech, in face
+            units; takes that are older than habits have the first two.
         angles: (rows, 3) yaw, pitch, roll of the row's head in radians; NaN in takes that are older than this.
     """
 
@@ -82,9 +82,9 @@ class References:
         return np.asarray(self.images[self.groups == group] / np.float32(65535), np.float32)
 
     def lips_of(self, group: int) -> Float32:
-        """(N + 1, 48, 3): the lips of the references and, last, the shot's closed mouth."""
+        """(N + 2, 48, 3): the lips of the references, the shot's closed mouth, the same as it is held in speech."""
         lips = self.lips[self.groups == group]
-        return np.concatenate([lips[:, 0], lips[:1, 1]])
+        return np.concatenate([lips[:, 0], lips[0, 1:]])
 
     def closed_of(self, shot: int) -> Float32:
         """(48, 3): the shot's closed mouth, in face units."""
@@ -194,6 +194,7 @@ def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[C
     from julnet_plugin.model.lips import SHAPE_POINTS, inner_gap  # late: torch, which who only looks does without
 
     size, tracks = job.engine.info.crop_size, _entire(choices)
+    mouths = mouths_of(job, tracks)
     wanted = sorted({frame for _, frames in chosen.groups for frame in frames})
     places = _places(job, plan, tracks, wanted)
     crops: dict[int, NDArray[np.uint16]] = {}
@@ -202,17 +203,18 @@ def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[C
         crops[frame.index] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
     rows, lips = [], []
     for group, (shot, frames) in enumerate(chosen.groups):
-        shapes = reference_lips(tracks, shot, frames)
-        for k in np.argsort(inner_gap(shapes[:-1]), kind="stable"):
+        closed, spoken = mouths[shot]
+        shapes = reference_lips(tracks, closed, shot, frames)
+        for k in np.argsort(inner_gap(shapes), kind="stable"):
             rows.append((shot, group, frames[k]))
-            lips.append(np.stack([shapes[k], shapes[-1]]))
+            lips.append(np.stack([shapes[k], closed, spoken]))
     return References(
         shots=np.array([shot for shot, _, _ in rows], np.int64),
         groups=np.array([group for _, group, _ in rows], np.int64),
         of_frame=chosen.of_frame,
         frames=np.array([frame for _, _, frame in rows], np.int64),
         images=np.stack([crops[frame] for _, _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16),
-        lips=np.stack(lips) if lips else np.zeros((0, 2, len(SHAPE_POINTS), 3), np.float32),
+        lips=np.stack(lips) if lips else np.zeros((0, 3, len(SHAPE_POINTS), 3), np.float32),
         angles=np.stack([places[frame][1] for _, _, frame in rows]) if rows else np.zeros((0, 3)),
     )
 
@@ -246,32 +248,21 @@ def _places(
     return places
 
 
-def reference_lips(tracks: Mapping[int, FaceTrack], shot: int, frames: Sequence[int]) -> Float32:
-    """The lips of some frames and, last, the closed mouth of a shot's face, in face units. (len(frames) + 1, 48, 3).
+def reference_lips(tracks: Mapping[int, FaceTrack], closed: Float32, shot: int, frames: Sequence[int]) -> Float32:
+    """The lips of some frames in face units. (len(frames), 48, 3).
 
     Args:
         tracks: the face in every shot; a user's reference may lie in another shot than the one it serves.
-        shot: whose closed mouth.
+        closed: the shot's closed mouth, for a frame that does not show the face after all.
+        shot: whose references they are.
         frames: plate frames that show the face.
     """
-    from julnet_plugin.model.lips import closed_shape
-
-    track = tracks[shot]
-    seen = np.flatnonzero(track.found)
-    some = seen[np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _CLOSED_FROM)).astype(int))]
-    closed = closed_shape(_lips(track.landmarks[some]))
-    shapes = [closed]
+    shapes: list[Float32] = []
     for frame in frames:
-        owner = next((t for t in (track, *tracks.values()) if t.row(frame) is not None), track)
+        owner = next((t for t in (tracks[shot], *tracks.values()) if t.row(frame) is not None), tracks[shot])
         row = owner.row(frame)
-        shapes.insert(-1, _lips(owner.landmarks[[row]])[0] if row is not None else closed)
-    return np.stack(shapes).astype(np.float32)
-
-
-def _lips(landmarks: NDArray[np.floating[Any]]) -> Float32:
-    from julnet_plugin.model.lips import SHAPE_POINTS
-
-    return fit_poses(landmarks).to_face(landmarks[:, list(SHAPE_POINTS)])
+        shapes.append(lips_in_face(owner.landmarks[[row]])[0] if row is not None else closed)
+    return np.stack(shapes)
 
 
 def display_crop(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,29 @@ def test_a_dub_without_sound_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "silent.wav").write_bytes(b"")
     with pytest.raises(MediaError):
         dub.hear(tmp_path / "silent.wav", 0, Loudness())
+
+
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_a_part_of_a_sound_is_that_part_and_no_more_is_decoded(
+    rate: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from julnet_plugin.media import audio
+
+    wave = np.sin(np.arange(10 * rate) ** 1.2 / rate)
+    soundfile.write(tmp_path / "long.wav", wave, rate, subtype="FLOAT")
+    whole = dub.read_mono_16k(tmp_path / "long.wav", 0)
+    read, ended = audio.iter_audio, []
+
+    def counted(path: Path, track: int) -> Iterator[NDArray[np.float32]]:
+        for block in read(path, track):
+            ended.append(len(block))
+            yield block
+
+    monkeypatch.setattr(audio, "iter_audio", counted)
+    part = dub.read_mono_16k(tmp_path / "long.wav", 0, 2.5, 4.0)
+    assert len(part) == pytest.approx(24_000, abs=1)
+    inner = slice(200, 23_800)  # at its edges a resampler hears nothing beyond
+    assert np.abs(part[inner] - whole[40_000:64_000][inner]).max() < 1e-3
+    assert sum(ended) < 5 * rate
+    assert len(dub.read_mono_16k(tmp_path / "long.wav", 0, 60.0, 70.0)) == 0
+    assert dub.hear_part(tmp_path / "long.wav", 0, Loudness(), 60.0, 70.0).features.shape == (0, 2)

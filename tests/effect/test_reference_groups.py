@@ -48,7 +48,7 @@ def references() -> References:
         of_frame=np.array(OF_FRAME, np.int32),
         frames=np.array([3, 8, 12, 17, 25, 28]),
         images=rng.integers(0, 65535, (6, *SIZE, 3)).astype(np.uint16),
-        lips=rng.standard_normal((6, 2, 48, 3)).astype(np.float32),
+        lips=rng.standard_normal((6, 3, 48, 3)).astype(np.float32),
         angles=np.zeros((6, 3)),
     )
 

@@ -91,12 +91,12 @@ def test_where_a_pixel_was_before_an_opening_mouth_moved_it_is_found() -> None:
 def test_references_near_the_wanted_shape_are_trusted_more(network: RtGenerator) -> None:
     source, mask, _, refs, _ = scene(frames=1)
     refs[:, 0], refs[:, 1] = 0.0, 1.0
-    features, deform, pixels, small, _, place = network.encode_references(refs)
+    features, deform, pixels, small, _, place, habit = network.encode_references(refs)
     codes = torch.tensor([[[0.0, 0, 0], [3.0, 0, 0]]])
     with torch.inference_mode():
         near, far = (
             network.render(
-                source, mask, torch.tensor([[z, 0, 0]]), (features, deform, pixels, small, codes, place)
+                source, mask, torch.tensor([[z, 0, 0]]), (features, deform, pixels, small, codes, place, habit)
             ).image
             for z in (0.0, 3.0)
         )
@@ -168,6 +168,26 @@ def test_texture_is_the_detail_that_a_coarse_grid_loses_not_slopes_or_edges_it_c
     assert 0.3 < _texture(rough, 4)[inner].mean() < 2
 
 
+def test_a_habit_moves_the_lips_in_speech_and_leaves_them_closed_in_silence(network: RtGenerator) -> None:
+    net = copy.deepcopy(network)
+    assert net.lip_basis is not None
+    habit = torch.tensor([[0.7, -0.4, 0.2]])
+    quiet, loud = torch.zeros(1, 21, 6), 30 * torch.randn(1, 21, 6, generator=torch.Generator().manual_seed(5))
+    closed = 0.1 * torch.randn(1, 1, 48, 3, generator=torch.Generator().manual_seed(6))
+    spoken = closed + torch.from_numpy(net.lip_basis.decode(habit.numpy()))[None]
+    lips, refs = closed.expand(1, 2, 48, 3), torch.rand(1, 2, 3, 208, 160)
+    with torch.inference_mode():
+        net.audio_encoder.head[-1].weight.mul_(500)  # what is no silence lies far from it
+        net.hear_silence(quiet[0])
+        assert torch.allclose(net.lip_shape(quiet, habit), torch.zeros(1, 3), atol=1e-5)
+        assert torch.allclose(net.lip_shape(loud, habit) - net.lip_shape(loud), habit, atol=1e-3)
+        known = net.encode_references(refs, torch.cat([lips, closed, spoken], dim=1))
+        assert torch.allclose(known[-1], habit, atol=1e-5)
+        unknown = net.encode_references(refs, torch.cat([lips, closed], dim=1))
+        assert not unknown[-1].any()
+        assert all(torch.equal(a, b) for a, b in zip(known[:-1], unknown[:-1], strict=True))
+
+
 @pytest.mark.parametrize("k", [1, 2, 3, 4])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_pooling_and_unshuffling_are_those_of_torch(k: int, layout: torch.memory_format) -> None:
@@ -187,9 +207,18 @@ def test_onnx_runtime_paints_what_torch_paints(network: RtGenerator, tmp_path: P
     info = CheckpointInfo.of(small, architecture="rt", audio_feature="phone-42")
     source, mask, audio, refs, lips = (x.numpy() for x in scene())
     export_onnx(small, info, tmp_path / "rt.onnx")
-    outputs = []
+    spoken = np.concatenate([lips[0], lips[0, -1:] + np.float32(0.05)])  # they have a habit
+    outputs, heard = [], []
     for engine in (TorchEngine(small, info, "cpu", "float32"), load_engine(tmp_path / "rt.onnx", "cpu")):
-        engine.set_references(np.ascontiguousarray(refs[0].transpose(0, 2, 3, 1)), lips[0])
+        engine.set_references(np.ascontiguousarray(refs[0].transpose(0, 2, 3, 1)), spoken)
         outputs.append(engine.run(source.transpose(0, 2, 3, 1), mask[:, 0], audio))
+        assert engine.lip_basis is not None
+        assert np.array_equal(engine.lip_basis.components, small.lip_components.numpy())
+        heard.append(engine.hear_lips(np.repeat(audio, 5, axis=0)))
+    assert heard[0] is not None
+    assert heard[1] is not None
+    for by_torch, by_onnx in zip(*heard, strict=True):
+        assert len(by_onnx) == 5 * len(audio)
+        assert by_onnx == pytest.approx(by_torch, abs=1e-4)
     for torch_map, onnx_map in zip(*outputs, strict=True):
         assert onnx_map == pytest.approx(torch_map, abs=2e-3)  # see PICTURE_TOLERANCE in test_onnx.py

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from julnet_plugin.face.crop import region_mask
 from julnet_plugin.model.engine import Engine
 from julnet_plugin.model.generator import Generator
+from julnet_plugin.model.habit import lip_habit
 from julnet_plugin.model.lips import LipBasis, closed_shape
 from julnet_plugin.model.rt import RtGenerator
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices, choose_references, nearest_by_lips
+from trainer.lipshape import windows_of
 
 Float32 = NDArray[np.float32]
 
@@ -76,6 +78,7 @@ class _ReferenceMethod:
     name: str
     size: tuple[int, int]
     n_refs: int
+    basis: LipBasis | None
 
     def __init__(self, deaf_audio: Float32 | None) -> None:
         self._deaf_audio = deaf_audio
@@ -87,8 +90,25 @@ class _ReferenceMethod:
         mask = view.masks(block.frames)
         if self._deaf_audio is not None:
             audio = np.broadcast_to(self._deaf_audio, audio.shape)
+        elif self.basis is not None:
+            lips = np.concatenate([lips, self._spoken_mouth(view.clip, block, lips[-1])[None]])
         masked = view.pictures(block.frames) * (1 - mask[..., None])
         return self._generate(references, lips, masked, mask, np.ascontiguousarray(audio, np.float32))
+
+    def _spoken_mouth(self, clip: Clip, block: Block, closed: Float32) -> Float32:
+        """The closed mouth as the speaker holds it in speech, from allowed frames only. (48, 3)."""
+        assert self.basis is not None
+        heard = self._hear(windows_of(clip))
+        if heard is None:
+            return closed
+        seen = np.zeros(len(clip), np.bool_)
+        seen[block.allowed] = True
+        habit = lip_habit(clip.lips, closed, *heard, seen, self.basis, clip.header.rate)
+        return np.asarray(closed + self.basis.decode(habit[None])[0], np.float32)
+
+    def _hear(self, audio: Float32) -> tuple[Float32, Float32] | None:
+        """As `Engine.hear_lips`."""
+        raise NotImplementedError
 
     def _generate(self, references: Float32, lips: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
         raise NotImplementedError
@@ -108,7 +128,11 @@ class EngineMethod(_ReferenceMethod):
         self.name = name
         self.size = engine.info.crop_size
         self.n_refs = engine.info.n_refs
+        self.basis = engine.lip_basis
         self._engine = engine
+
+    def _hear(self, audio: Float32) -> tuple[Float32, Float32] | None:
+        return self._engine.hear_lips(audio)
 
     def _generate(self, references: Float32, lips: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
         self._engine.set_references(references, lips)
@@ -137,8 +161,14 @@ class NetworkMethod(_ReferenceMethod):
         self.name = name
         self.size = generator.crop_size if size is None else size
         self.n_refs = generator.n_refs
+        self.basis = generator.lip_basis
         self._generator = generator
         self._device = next(generator.parameters()).device
+
+    @torch.inference_mode()
+    def _hear(self, audio: Float32) -> tuple[Float32, Float32] | None:
+        heard = self._generator.hear_lips(torch.from_numpy(audio).to(self._device))
+        return None if heard is None else (heard[0].float().cpu().numpy(), heard[1][:, 0].float().cpu().numpy())
 
     @torch.inference_mode()
     def _generate(self, references: Float32, lips: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:

@@ -1,0 +1,77 @@
+"""How a person holds their lips while they speak, measured where their own speech is seen and heard.
+
+The audio branch hears what anybody's lips would do. People differ from that in a way that they keep up through all
+they say (phoneticians call it their articulatory setting): one speaks with lips pushed forward, another hardly opens
+them. The mean difference between the shown and the heard lip shape of the plate's own speech is that habit, and a new
+line is spoken with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from julnet_plugin.model.lips import LipBasis, inner_gap
+
+Float32 = NDArray[np.float32]
+
+_PRIOR_S = 2.0  #: speech after which half of what was measured is believed
+_LAGS_S = 0.12  #: sound and picture of a plate may be this far apart
+_STRANGER, _SPEAKER = 0.25, 0.5  #: correlation of heard and shown openings up to which nothing, from which all counts
+
+
+def lip_habit(
+    lips: NDArray[np.floating[Any]],
+    closed: NDArray[np.floating[Any]],
+    heard: Float32,
+    speech: Float32,
+    seen: NDArray[np.bool_],
+    basis: LipBasis,
+    rate_hz: float,
+) -> Float32:
+    """The habit of one person, drawn to none where little speech, or not theirs, was heard.
+
+    Args:
+        lips: of frames that follow one another, in face units.
+        closed: the person's closed mouth.
+        heard: lip shapes that the sound asks for (`Generator.hear_lips`).
+        speech: how much of each frame is speech, in [0, 1].
+        seen: frames that may be looked at.
+        basis: of lip shapes.
+        rate_hz: frames a second.
+
+    Shape:
+        lips: (T, 48, 3).
+        closed: (48, 3).
+        heard: (T, K).
+        speech, seen: (T,).
+        returns: (K,) to add to a lip shape; zeros where nothing is known.
+    """
+    weight = np.where(seen, speech, 0).astype(np.float64)
+    frames = float(weight.sum())
+    if frames < 1:
+        return np.zeros(heard.shape[1], np.float32)
+    away = np.where(seen[:, None], basis.encode(lips, closed) - heard, 0)
+    mean = weight @ away / frames
+    length_s = frames / rate_hz
+    shown, asked = inner_gap(lips), inner_gap(closed + basis.decode(heard))
+    agreement = _best_correlation(shown, asked, seen, round(_LAGS_S * rate_hz))
+    theirs = float(np.clip((agreement - _STRANGER) / (_SPEAKER - _STRANGER), 0, 1))
+    return np.asarray(mean * theirs * length_s / (length_s + _PRIOR_S), np.float32)
+
+
+def _best_correlation(
+    shown: NDArray[np.float64], heard: NDArray[np.float64], seen: NDArray[np.bool_], most: int
+) -> float:
+    """The highest correlation over lags of up to `most` frames; 0 where one of the two does not vary."""
+    best = 0.0
+    for lag in range(-most, most + 1):
+        here = slice(max(lag, 0), len(shown) + min(lag, 0))
+        there = slice(max(-lag, 0), len(shown) + min(-lag, 0))
+        both = seen[here]
+        a, b = shown[here][both], heard[there][both]
+        if len(a) > 2 and a.std() > 0 and b.std() > 0:
+            best = max(best, float(np.corrcoef(a, b)[0, 1]))
+    return best
