@@ -62,7 +62,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_one(key: str, nearest: str) 
 
 
 def test_a_key_like_no_other_is_refused_with_the_sections() -> None:
-    with pytest.raises(SettingsError, match="the sections are face, compose"):
+    with pytest.raises(SettingsError, match="the sections are face, mouth, compose"):
         load_settings({"qqqq": 1})
 
 
