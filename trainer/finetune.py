@@ -31,7 +31,7 @@ from trainer.evaluation.report import write_examples
 from trainer.gates import Gates
 from trainer.holdout import Split, hold_out, speakers_of, work_folder
 from trainer.judge import judging_syncnet
-from trainer.lipshape import fit_lip_basis, heard_codes, refit_lip_encoder
+from trainer.lipshape import fit_lip_basis, heard_codes
 from trainer.prepare import PrepareSettings, prepare
 from trainer.recipe import Recipe, load_recipe
 from trainer.records import digest, read_json, write_json
@@ -116,10 +116,6 @@ def finetune(
     drawn_before: list[Rendered] = []
     syncnet = judging_syncnet(None, info.audio_feature)
     before, scoring_s = _judged(base_network, split, drawn_before, syncnet, progress)
-    if teacher is not None:
-        encoder = refit_lip_encoder(teacher.encoder, split.learn, split.choose, teacher.basis, recipe.lips, progress)
-        teacher = replace(teacher, encoder=encoder)
-        teacher.install(network)
     recipe = _within_budget(recipe, time.monotonic() - started + scoring_s)
     step = _learn(
         network, teacher, split, recipe, work / "run", digest([file_hash(path), info.step]), manager, progress

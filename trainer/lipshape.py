@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from julnet_plugin.audio.windows import feature_windows
 from julnet_plugin.model.lips import LipBasis, LipEncoder, closed_shape, inner_gap
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from julnet_plugin.types import ProgressFn
 
 MAX_OFFSET_S = 0.24
-_SHOWS_CLOSED_S = 4.0  #: in so much speech the lips close now and then
 SHIFTS_S = np.arange(-24, 25) * 0.01  #: offsets that are tried
 
 
@@ -64,116 +61,31 @@ def train_lip_encoder(
         msg = "the audio branch has nothing to learn from: no clip with sound and lips was given; prepare footage"
         raise DatasetError(msg)
     torch.manual_seed(settings.seed)
-    lesson = _Lesson(clips, basis, columns, weights)
-    net = LipEncoder(lesson.audio.shape[-1], settings.codes, settings.width, settings.dropout)
+    audio = torch.from_numpy(np.concatenate([windows_of(c)[..., columns] for c in clips]))
+    target = torch.from_numpy(np.concatenate([basis.encode(c.lips, closed_shape(c.lips)) for c in clips]))
+    weight = torch.cat([torch.full((len(c),), w) for c, w in zip(clips, weights or [1.0] * len(clips), strict=True)])
+    importance = torch.from_numpy(basis.spread / basis.spread[0])
+    net = LipEncoder(audio.shape[-1], settings.codes, settings.width, settings.dropout)
     optimiser = torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = settings.epochs * lesson.steps(settings)
+    batch = min(settings.batch, len(audio))
+    steps = settings.epochs * (len(audio) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, steps, pct_start=0.15)
     generator = torch.Generator().manual_seed(settings.seed)
     for epoch in range(settings.epochs):
-        lesson.teach(net, optimiser, settings, generator, schedule.step)
-        if progress is not None:
-            progress("lips", epoch + 1, settings.epochs)
-    return net.eval()
-
-
-def refit_lip_encoder(
-    encoder: LipEncoder,
-    learn: Sequence[Clip],
-    choose: Sequence[Clip],
-    basis: LipBasis,
-    settings: LipTraining,
-    progress: ProgressFn | None = None,
-) -> LipEncoder:
-    """Teach an encoder how one person moves their lips.
-
-    Args:
-        encoder: of everybody; stays as it is.
-        learn: clips of the person.
-        choose: others of theirs, by which the best epoch is chosen; it may be the one before the first.
-        basis: the lip shapes that the encoder speaks.
-        settings: how; sizes are the encoder's.
-        progress: `progress("lips", done, total)` after every epoch.
-    """
-    torch.manual_seed(settings.seed)
-    everything = np.concatenate([clip.lips for clip in learn])
-    lesson, exam = (_Lesson(clips, basis, everybody=everything) for clips in (learn, choose))
-    net = copy.deepcopy(encoder).eval()
-    best, least = copy.deepcopy(net), exam.error(net)
-    optimiser = torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    generator = torch.Generator().manual_seed(settings.seed)
-    for epoch in range(settings.epochs):
-        lesson.teach(net.train(), optimiser, settings, generator)
-        error = exam.error(net.eval())
-        if error < least:
-            best, least = copy.deepcopy(net), error
-        if progress is not None:
-            progress("lips", epoch + 1, settings.epochs)
-    return best
-
-
-class _Lesson:
-    """What an encoder learns from, or is judged by: sound, and the lip shapes that were seen with it.
-
-    Args:
-        clips: pictures are not needed.
-        basis: of lip shapes.
-        columns: which audio features to use.
-        weights: relative weight of each clip's frames.
-        everybody: (T, 48, 3) lips of one person, whose closed mouth a clip too short to show one is measured from.
-    """
-
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        basis: LipBasis,
-        columns: slice | NDArray[np.int64] = slice(None),
-        weights: Sequence[float] | None = None,
-        everybody: NDArray[np.float32] | None = None,
-    ) -> None:
-        def closed(clip: Clip) -> NDArray[np.float64]:
-            short = everybody is not None and len(clip) < _SHOWS_CLOSED_S * clip.header.rate
-            return closed_shape(everybody if short and everybody is not None else clip.lips)
-
-        shares = weights or [1.0] * len(clips)
-        self.audio = torch.from_numpy(np.concatenate([windows_of(clip)[..., columns] for clip in clips]))
-        self.target = torch.from_numpy(np.concatenate([basis.encode(clip.lips, closed(clip)) for clip in clips]))
-        self.weight = torch.cat([torch.full((len(clip),), share) for clip, share in zip(clips, shares, strict=True)])
-        self.importance = torch.from_numpy(basis.spread / basis.spread[0])
-
-    def steps(self, settings: LipTraining) -> int:
-        """Steps an epoch."""
-        return len(self.audio) // min(settings.batch, len(self.audio))
-
-    def teach(
-        self,
-        net: LipEncoder,
-        optimiser: torch.optim.Optimizer,
-        settings: LipTraining,
-        generator: torch.Generator,
-        after_step: Callable[[], None] = lambda: None,
-    ) -> None:
-        """One epoch."""
-        order = torch.randperm(len(self.audio), generator=generator)
-        batch = min(settings.batch, len(self.audio))
-        for k in range(self.steps(settings)):
+        order = torch.randperm(len(audio), generator=generator)
+        for k in range(len(audio) // batch):
             index = order[k * batch : (k + 1) * batch]
-            window = self.audio[index]
+            window = audio[index]
             window = window + settings.feature_noise * torch.randn(window.shape, generator=generator)
-            loss = self._loss(net(window), index)
+            error = torch.nn.functional.smooth_l1_loss(net(window), target[index], reduction="none", beta=0.5)
+            loss = (error * importance).mean(dim=1).mul(weight[index]).sum() / weight[index].sum()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-            after_step()
-
-    @torch.inference_mode()
-    def error(self, net: LipEncoder) -> float:
-        """The loss of everything, without noise."""
-        return float(self._loss(net(self.audio), torch.arange(len(self.audio))))
-
-    def _loss(self, heard: Tensor, index: Tensor) -> Tensor:
-        error = torch.nn.functional.smooth_l1_loss(heard, self.target[index], reduction="none", beta=0.5)
-        return (error * self.importance).mean(dim=1).mul(self.weight[index]).sum() / self.weight[index].sum()
+            schedule.step()
+        if progress is not None:
+            progress("lips", epoch + 1, settings.epochs)
+    return net.eval()
 
 
 @torch.inference_mode()

@@ -150,7 +150,7 @@ def test_a_model_that_measures_better_is_handed_back_with_both_scores(
     assert isinstance(network, RtGenerator)
     assert isinstance(before, RtGenerator)
     assert not torch.equal(network.paint.weight, before.paint.weight)
-    assert not torch.equal(network.audio_encoder.head[1].weight, before.audio_encoder.head[1].weight)
+    assert torch.equal(network.audio_encoder.head[1].weight, before.audio_encoder.head[1].weight)
 
 
 @pytest.mark.usefixtures("prepared")

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from julnet_plugin.model.lips import LipBasis, LipEncoder, closed_shape, inner_gap
+from julnet_plugin.model.lips import LipBasis, closed_shape, inner_gap
 from trainer import lipshape
 from trainer.config import LipTraining
 from trainer.dataset import Clip, DatasetError
@@ -18,10 +15,8 @@ from trainer.lipshape import (
     correlation,
     fit_lip_basis,
     gap_correlation,
-    heard_codes,
     measure_offset,
     out_of_fold_codes,
-    refit_lip_encoder,
     train_lip_encoder,
 )
 from trainer.teacher import LipTeacher
@@ -58,35 +53,6 @@ def test_lips_that_never_move_give_a_basis_without_infinities(make_clip: MakeCli
 def test_an_encoder_hears_the_opening_of_a_speaker_it_never_met(teacher: LipTeacher, make_clip: MakeClip) -> None:
     stranger = make_clip("z1", "z", frames=120, seed=99, pictures=False)
     assert gap_correlation(teacher.encoder, teacher.basis, stranger) > 0.8
-
-
-def mumbler(make_clip: MakeClip, name: str, seed: int) -> Clip:
-    """Somebody whose lips open a third as far as others', and are held to the front."""
-    clip = make_clip(name, "m", frames=150, seed=seed, pictures=False)
-    closed = closed_shape(clip.lips)
-    return replace(clip, lips=(closed + (clip.lips - closed) / 3 + [0, 0, 0.02]).astype(np.float32))
-
-
-def lip_error(encoder: LipEncoder, basis: LipBasis, clip: Clip) -> float:
-    return float(np.square(heard_codes(encoder, clip) - basis.encode(clip.lips, closed_shape(clip.lips))).mean())
-
-
-def test_an_encoder_learns_how_one_person_speaks(teacher: LipTeacher, make_clip: MakeClip) -> None:
-    learn, choose, judge = ([mumbler(make_clip, f"m{k}", seed=70 + k)] for k in range(3))
-    before = copy.deepcopy(teacher.encoder.state_dict())
-    settings = replace(TINY, epochs=8, learning_rate=1e-3)
-    own = refit_lip_encoder(teacher.encoder, learn, choose, teacher.basis, settings)
-    assert lip_error(own, teacher.basis, judge[0]) < 0.7 * lip_error(teacher.encoder, teacher.basis, judge[0])
-    assert all(torch.equal(now, before[name]) for name, now in teacher.encoder.state_dict().items())
-    again = refit_lip_encoder(teacher.encoder, learn, choose, teacher.basis, settings)
-    assert all(torch.equal(now, own.state_dict()[name]) for name, now in again.state_dict().items())
-
-
-def test_an_encoder_that_learns_nothing_good_stays_as_it_was(teacher: LipTeacher, make_clip: MakeClip) -> None:
-    learn, choose = ([mumbler(make_clip, f"m{k}", seed=70 + k)] for k in range(2))
-    wild = replace(TINY, epochs=3, learning_rate=1.0)
-    own = refit_lip_encoder(teacher.encoder, learn, choose, teacher.basis, wild)
-    assert all(torch.equal(now, teacher.encoder.state_dict()[name]) for name, now in own.state_dict().items())
 
 
 @pytest.mark.parametrize("late_s", [-0.12, 0.0, 0.08, 0.16])
