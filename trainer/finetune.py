@@ -116,7 +116,8 @@ def finetune(
     drawn_before: list[Rendered] = []
     syncnet = judging_syncnet(None, info.audio_feature)
     before, scoring_s = _judged(base_network, split, drawn_before, syncnet, progress)
-    recipe = _within_budget(recipe, time.monotonic() - started + scoring_s)
+    scored = (seconds_of(split.judge) + seconds_of(split.choose)) / seconds_of(split.judge)  # see `_save`
+    recipe = _within_budget(recipe, time.monotonic() - started + scored * scoring_s)
     step = _learn(
         network, teacher, split, recipe, work / "run", digest([file_hash(path), info.step]), manager, progress
     )
