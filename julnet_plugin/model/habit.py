@@ -1,9 +1,9 @@
 """How a person holds their lips while they speak, measured where their own speech is seen and heard.
 
 The audio branch hears what anybody's lips would do. People differ from that in a way that they keep up through all
-they say (phoneticians call it their articulatory setting): one speaks with lips pushed forward, another hardly opens
-them. The mean difference between the shown and the heard lip shape of the plate's own speech is that habit, and a new
-line is spoken with it.
+they say (phoneticians call it their articulatory setting): one speaks with lips pushed forward, another wide. The
+mean difference between the shown and the heard lip shape of the plate's own speech is that habit, and a new line is
+spoken with it; but for what of it would bring the lips together, so that everything that is heard is also seen.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.model.lips import LipBasis, inner_gap
+from julnet_plugin.model.lips import GAP_LOWER, GAP_UPPER, LipBasis, inner_gap
 
 Float32 = NDArray[np.float32]
 
@@ -59,7 +59,17 @@ def lip_habit(
     shown, asked = inner_gap(lips), inner_gap(closed + basis.decode(heard))
     agreement = _best_correlation(shown, asked, seen, round(_LAGS_S * rate_hz))
     theirs = float(np.clip((agreement - _STRANGER) / (_SPEAKER - _STRANGER), 0, 1))
-    return np.asarray(mean * theirs * length_s / (length_s + _PRIOR_S), np.float32)
+    habit = mean * theirs * length_s / (length_s + _PRIOR_S)
+    return np.asarray(_not_mumbling(habit, basis), np.float32)
+
+
+def _not_mumbling(habit: NDArray[np.float64], basis: LipBasis) -> NDArray[np.float64]:
+    """The habit without what of it brings the lips together: small openings would vanish, and with them the speech."""
+    moved = basis.decode(np.eye(len(basis.spread), dtype=np.float32))[..., 1].astype(np.float64)
+    opens = (moved[:, list(GAP_LOWER)].mean(axis=1) - moved[:, list(GAP_UPPER)].mean(axis=1)) / basis.spread
+    motion = habit * basis.spread
+    closing = min(float(opens @ motion), 0.0) / max(float(opens @ opens), 1e-12)
+    return np.asarray((motion - closing * opens) / basis.spread, np.float64)
 
 
 def _best_correlation(

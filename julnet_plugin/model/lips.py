@@ -19,7 +19,7 @@ OUTER_LIP = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 2
 INNER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191)
 CHIN = (152, 148, 377, 176, 400, 172, 397, 199)
 SHAPE_POINTS = OUTER_LIP + INNER_LIP + CHIN  #: landmark of each of the 48 points of a shape
-_GAP_LOWER, _GAP_UPPER = (23, 24, 25, 26, 27), (37, 36, 35, 34, 33)  #: facing points of the inner lips
+GAP_LOWER, GAP_UPPER = (23, 24, 25, 26, 27), (37, 36, 35, 34, 33)  #: facing points of the inner lips
 CLOSED_PERCENTILE = 20.0
 _REST_GAP = 0.03  #: opening of closed lips, in face units: landmarks do not touch where lips do
 #: where each point of a shape lies in a mirrored face
@@ -28,7 +28,7 @@ MIRROR = (*((10 - k) % 20 for k in range(20)), *(20 + (10 - k) % 20 for k in ran
 
 def inner_gap(shape: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Mean opening of the inner lips in face units: (T, 48, 3) to (T,)."""
-    lower, upper = shape[:, list(_GAP_LOWER), :2], shape[:, list(_GAP_UPPER), :2]
+    lower, upper = shape[:, list(GAP_LOWER), :2], shape[:, list(GAP_UPPER), :2]
     return np.asarray(np.linalg.norm(lower - upper, axis=-1).mean(axis=1), np.float64)
 
 

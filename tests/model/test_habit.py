@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from julnet_plugin.model.habit import lip_habit
-from julnet_plugin.model.lips import SHAPE_POINTS, LipBasis
+from julnet_plugin.model.lips import SHAPE_POINTS, LipBasis, inner_gap
 
 RATE = 25.0
 CLOSED = np.zeros((len(SHAPE_POINTS), 3))
@@ -61,6 +61,17 @@ def test_what_somebody_else_says_tells_nothing() -> None:
     heard = heard_lips(500)
     listener = 0.02 * np.random.default_rng(8).standard_normal(heard.shape) + HABIT
     assert np.abs(habit_of(listener.astype(np.float32), heard)).max() < 0.02
+
+
+def test_a_habit_of_hardly_opening_is_left_out_and_the_rest_of_it_is_not() -> None:
+    heard = heard_lips(500)
+    muffled = HABIT * [-1, 1, 1]
+    found = habit_of((heard + muffled).astype(np.float32), heard)
+    gap = inner_gap(CLOSED + BASIS.decode(np.stack([0 * found, found, muffled]) + heard[:1]))
+    assert gap[2] < gap[0] - 0.03
+    assert gap[1] == pytest.approx(gap[0], abs=0.005)
+    away = (found - muffled * 20 / 22) * BASIS.spread
+    assert np.linalg.norm(away) <= 1.01 * 0.8 * BASIS.spread[0] * 20 / 22, "no more is taken out than what closes"
 
 
 def test_silence_tells_nothing() -> None:
