@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 _CLOSED_FROM = 2000  #: frames of a long shot that are enough to know its closed mouth
 _AROUND_S = 0.5  #: of sound before and after the frames that are looked at
+_LEAST_S = 1.0  #: a shorter shot, or a preview's few frames, tells nothing of how somebody speaks
 _HEARD_S = 60.0  #: of a long shot, from its middle, that are enough to know how somebody speaks
 
 
@@ -60,7 +61,7 @@ def _spoken_mouth(job: Job, track: FaceTrack, closed: Float32) -> Float32:
     from julnet_plugin.model.habit import lip_habit
 
     basis, share, rate = job.engine.lip_basis, job.settings.mouth.habit, float(job.info.rate)
-    if basis is None or share == 0 or not job.info.audio:
+    if basis is None or share == 0 or not job.info.audio or len(track.frames) < _LEAST_S * rate:
         return closed
     rows = slice(0, len(track.frames))
     if len(track.frames) > _HEARD_S * rate:

@@ -128,6 +128,9 @@ def test_nothing_is_known_of_who_is_not_heard(
         closed, spoken = mouths.mouths_of(unknown, {0: track})[0]
         assert np.array_equal(closed, spoken)
     assert "how the person speaks is not known" in caplog.text
+    glimpse = speaker(engine, 0.8, FrameRange(start=30, stop=34), monkeypatch)
+    closed, spoken = mouths.mouths_of(job(sound, engine), {0: glimpse})[0]
+    assert np.array_equal(closed, spoken)
     assert not engine.heard
     late = speaker(engine, 0.8, FrameRange(start=0, stop=SECONDS * RATE), monkeypatch)
     long_after = job(sound, engine)
