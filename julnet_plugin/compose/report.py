@@ -217,13 +217,11 @@ def _draw_header(
     used += ink.write(sheet, (_MARGIN + used + 14, 50), "+", 25, ink.DIM) + 14
     ink.write(sheet, (_MARGIN + used + 14, 50), dub, 25)
     facts = "  ·  ".join((f"model {header.model}", *header.facts))
-    ink.write(sheet, (_MARGIN, 80), ink.fitted(facts, 15, _WIDTH - 2 * _MARGIN), 15, ink.DIM)
-    line = _numbers(stats)
-    ink.write(sheet, (_MARGIN, 106), ink.fitted(line, 15, _WIDTH - 2 * _MARGIN), 15, ink.INK)
-    if header.warnings:
-        warning = "  ·  ".join(header.warnings[:2])
-        start = _MARGIN + ink.font(15).getlength(line) + 36
-        ink.write(sheet, (start, 106), ink.fitted(warning, 15, _WIDTH - _MARGIN - start), 15, ink.AMBER)
+    warnings = (*header.warnings[:2], "", "")
+    for y, text, colour, warning in ((106, _numbers(stats), ink.INK, warnings[0]), (80, facts, ink.DIM, warnings[1])):
+        shown = ink.fitted(text, 15, (_WIDTH - 2 * _MARGIN) * (0.5 if warning else 1))
+        start = _MARGIN + ink.write(sheet, (_MARGIN, y), shown, 15, colour) + 36
+        ink.write(sheet, (start, y), ink.fitted(warning, 15, _WIDTH - _MARGIN - start), 15, ink.AMBER)
     ImageDraw.Draw(sheet).line((_MARGIN, _HEADER - 8, _WIDTH - _MARGIN, _HEADER - 8), fill=ink.RULE)
 
 
