@@ -93,7 +93,9 @@ class HeadPoses:
 
     def angles(self) -> Float64:
         """(T, 3) yaw, pitch, roll in radians; zero when the face looks into the camera."""
-        r = self.rotation
+        # Columns of their own: of strided ones NumPy takes another path, with another last bit, where the result
+        # happens to be stored right behind them.
+        r = np.ascontiguousarray(self.rotation.transpose(1, 2, 0)).transpose(2, 0, 1)
         yaw = np.arctan2(r[:, 0, 2], r[:, 2, 2])
         pitch = np.arcsin(np.clip(-r[:, 1, 2], -1, 1))
         roll = np.arctan2(r[:, 1, 0] - r[:, 0, 1], r[:, 0, 0] + r[:, 1, 1])
@@ -327,6 +329,7 @@ def _subset(poses: HeadPoses, found: NDArray[np.bool_]) -> HeadPoses:
 def _affine(anchor: Float64, roll: Float64, scale: Float64) -> Float64:
     """(T, 2, 3) crop-to-plate similarity: turned by the roll, scaled, with the anchor where the crop wants it."""
     k = scale / UNIT_PX
+    roll = np.ascontiguousarray(roll)  # see `HeadPoses.angles`
     cos, sin = k * np.cos(roll), k * np.sin(roll)
     linear = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], axis=1)
     return np.concatenate([linear, (anchor - linear @ _ANCHOR_PX)[..., None]], axis=2)

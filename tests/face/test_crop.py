@@ -119,3 +119,16 @@ def test_the_rectangle_of_a_crop_holds_it_and_ends_at_the_plate() -> None:
     assert (rect.y1, rect.x0 >= 0, rect.x1 <= 400) == (230, True, True)
     away = plan.plate_from_crop[0] + np.array([[0, 0, 5000], [0, 0, 0]])
     assert c.crop_rect(away, 400, 230) is None
+
+
+def test_the_same_heads_have_the_same_angles_wherever_they_lie_in_memory() -> None:
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.standard_normal((152, 3, 3)))[0]
+    poses = c.HeadPoses(rotation=rotation, scale=np.ones(152), translation=np.zeros((152, 3)))
+    seen = set()
+    for _ in range(300):
+        held = [np.empty(int(size)) for size in rng.integers(1, 600, 8)]  # so that what follows lies elsewhere
+        fresh = c.HeadPoses(rotation=rotation.copy(), scale=poses.scale, translation=poses.translation)
+        seen.add(fresh.angles().tobytes())
+        del held
+    assert seen == {poses.angles().tobytes()}
