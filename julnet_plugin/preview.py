@@ -264,10 +264,8 @@ class Previews:
         shots = plan_shots(job, tracking, choices, dub_duration_s)
         fit_crops(job.engine, shots.plan)
         chosen = choose_frames(job, choices, shots.plan)
-        key = (
-            *(id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes()),
-            *(job.model, job.settings.mouth, job.engine.info.crop_size),
-        )
+        shown = id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes()
+        key = shown, job.model, job.settings.mouth, job.engine.info.crop_size
         references: References = self._keep(
             "references", key, lambda: cut_references(job, plate, shots.plan, choices, chosen)
         )

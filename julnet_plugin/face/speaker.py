@@ -165,12 +165,21 @@ def _follows_sound(track: FaceTrack, tracking: Tracking, envelope: NDArray[np.fl
     if len(rows) < _MIN_SPEECH_S * rate:
         return 0.0
     gap = track.quality["aperture"][rows].astype(np.float64)
-    frames = rows + track.frames.start - tracking.span.start
-    reach = round(_LAGS_S * rate)
-    return max(
-        _correlation(gap, np.asarray(envelope)[np.clip(frames + lag, 0, len(envelope) - 1)])
-        for lag in range(-reach, reach + 1)
-    )
+    return best_correlation(gap, np.asarray(envelope), rows + track.frames.start - tracking.span.start, rate)
+
+
+def best_correlation(
+    lips: NDArray[np.floating[Any]], sound: NDArray[np.floating[Any]], frames: NDArray[np.integer[Any]], rate_hz: float
+) -> float:
+    """Correlation of what lips do with what their sound would have them do, at the best lag of up to 0.12 s.
+
+    Shape:
+        lips: (n,) on some frames.
+        sound: (T,) on every frame.
+        frames: (n,) which of the T those are.
+    """
+    reach = round(_LAGS_S * rate_hz)
+    return max(_correlation(lips, sound[np.clip(frames + lag, 0, len(sound) - 1)]) for lag in range(-reach, reach + 1))
 
 
 def _correlation(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:

@@ -145,7 +145,7 @@ class RtGenerator(Generator):
         Args:
             refs: reference crops.
             lips: their lips in face units, the shot's closed mouth, and perhaps that mouth as this person holds it in
-                speech (`habit.py`); None takes all for closed and average.
+                speech (`pipeline.habit`); None takes all for closed and average.
 
         Shape:
             refs: (B, N, 3, h, w).

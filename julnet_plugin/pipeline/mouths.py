@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from julnet_plugin.errors import MediaError
 from julnet_plugin.face.crop import fit_poses
-from julnet_plugin.pipeline.dub import hear_part
+from julnet_plugin.pipeline.dub import hear_samples, own_sound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +22,6 @@ Float32 = NDArray[np.float32]
 log = logging.getLogger(__name__)
 
 _CLOSED_FROM = 2000  #: frames of a long shot that are enough to know its closed mouth
-_AROUND_S = 0.5  #: of sound before and after the frames that are looked at
 _LEAST_S = 1.0  #: a shorter shot, or a preview's few frames, tells nothing of how somebody speaks
 _HEARD_S = 60.0  #: of a long shot, from its middle, that are enough to know how somebody speaks
 
@@ -38,7 +37,18 @@ def mouths_of(job: Job, tracks: Mapping[int, FaceTrack]) -> dict[int, tuple[Floa
         tracks: the face of each shot, as far as it was followed.
     """
     closed = {shot: _closed_mouth(track) for shot, track in tracks.items()}
-    return {shot: (closed[shot], _spoken_mouth(job, track, closed[shot])) for shot, track in tracks.items()}
+    spoken = dict(closed)
+    if job.engine.lip_basis is not None and job.info.audio and job.settings.mouth.habit > 0:
+        rows = {shot: _heard_rows(track, float(job.info.rate)) for shot, track in sorted(tracks.items())}
+        frames = {
+            s: range(tracks[s].frames.start + r.start, tracks[s].frames.start + r.stop) for s, r in rows.items() if r
+        }
+        try:
+            for shot, (samples, times_s) in zip(frames, own_sound(job.info, frames.values()), strict=True):
+                spoken[shot] = _spoken_mouth(job, tracks[shot], rows[shot], closed[shot], samples, times_s)
+        except MediaError as exc:  # what the plate says is a help, not a need
+            log.info("how the person speaks is not known: %s", exc)
+    return {shot: (closed[shot], spoken[shot]) for shot in tracks}
 
 
 def lips_in_face(landmarks: NDArray[np.floating[Any]]) -> Float32:
@@ -56,32 +66,26 @@ def _closed_mouth(track: FaceTrack) -> Float32:
     return closed_shape(lips_in_face(track.landmarks[some])).astype(np.float32)
 
 
-def _spoken_mouth(job: Job, track: FaceTrack, closed: Float32) -> Float32:
-    """The closed mouth, moved by the habit that the plate's own sound and picture show."""
-    from julnet_plugin.model.habit import lip_habit
+def _heard_rows(track: FaceTrack, rate_hz: float) -> range:
+    """Rows of a track that are heard: all, the middle of a long one, none of a short one."""
+    count = len(track.frames)
+    heard = min(count, round(_HEARD_S * rate_hz))
+    first = (count - heard) // 2
+    return range(first, first + heard) if heard >= _LEAST_S * rate_hz else range(0)
 
-    basis, share, rate = job.engine.lip_basis, job.settings.mouth.habit, float(job.info.rate)
-    if basis is None or share == 0 or not job.info.audio or len(track.frames) < _LEAST_S * rate:
-        return closed
-    rows = slice(0, len(track.frames))
-    if len(track.frames) > _HEARD_S * rate:
-        first = (len(track.frames) - round(_HEARD_S * rate)) // 2
-        rows = slice(first, first + round(_HEARD_S * rate))
-    seen = track.found[rows]
-    if not seen.any():
-        return closed
-    start = track.frames.start
-    time_s = np.array([job.info.time_of(frame) for frame in range(start + rows.start, start + rows.stop)])
-    first_s = max(float(time_s[0]) - _AROUND_S, 0.0)
-    try:
-        said = hear_part(job.info.path, 0, job.extractor, first_s, float(time_s[-1]) + _AROUND_S)
-    except MediaError as exc:  # what the plate says is a help, not a need
-        log.info("how the person speaks is not known: %s", exc)
-        return closed
-    heard = job.engine.hear_lips(said.windows(time_s - first_s, job.engine.info.audio_window))
-    if heard is None:
+
+def _spoken_mouth(
+    job: Job, track: FaceTrack, rows: range, closed: Float32, samples: Float32, times_s: NDArray[np.float64]
+) -> Float32:
+    """The closed mouth, moved by the habit that some rows and their sound show."""
+    from julnet_plugin.pipeline.habit import lip_habit
+
+    landmarks, seen = track.landmarks[rows.start : rows.stop], track.found[rows.start : rows.stop]
+    windows = hear_samples(samples, job.extractor).windows(times_s, job.engine.info.audio_window)
+    heard, basis = job.engine.hear_lips(windows), job.engine.lip_basis
+    if heard is None or basis is None or not seen.any():
         return closed
     lips = np.broadcast_to(closed, (len(seen), *closed.shape)).copy()
-    lips[seen] = lips_in_face(track.landmarks[rows][seen])
-    habit = lip_habit(lips, closed, *heard, seen, basis, rate)
-    return np.asarray(closed + share * basis.decode(habit[None])[0], np.float32)
+    lips[seen] = lips_in_face(landmarks[seen])
+    habit = lip_habit(lips, closed, *heard, seen, basis, float(job.info.rate))
+    return np.asarray(closed + job.settings.mouth.habit * basis.decode(habit[None])[0], np.float32)

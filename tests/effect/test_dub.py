@@ -83,10 +83,14 @@ def test_a_part_of_a_sound_is_that_part_and_no_more_is_decoded(
             yield block
 
     monkeypatch.setattr(audio, "iter_audio", counted)
-    part = dub.read_mono_16k(tmp_path / "long.wav", 0, 2.5, 4.0)
-    assert len(part) == pytest.approx(24_000, abs=1)
-    inner = slice(200, 23_800)  # at its edges a resampler hears nothing beyond
-    assert np.abs(part[inner] - whole[40_000:64_000][inner]).max() < 1e-3
+    spans = [(0.5, 1.0), (2.5, 4.0), (3.5, 4.5)]
+    parts = list(dub.iter_mono_16k(tmp_path / "long.wav", 0, spans))
+    for part, (start_s, stop_s) in zip(parts, spans, strict=True):
+        expected = whole[round(start_s * 16_000) : round(stop_s * 16_000)]
+        assert len(part) == pytest.approx(len(expected), abs=1)
+        inner = slice(200, len(expected) - 200)  # at its edges a resampler hears nothing beyond
+        assert np.abs(part[inner] - expected[inner]).max() < 1e-3
     assert sum(ended) < 5 * rate
-    assert len(dub.read_mono_16k(tmp_path / "long.wav", 0, 60.0, 70.0)) == 0
-    assert dub.hear_part(tmp_path / "long.wav", 0, Loudness(), 60.0, 70.0).features.shape == (0, 2)
+    [beyond] = dub.iter_mono_16k(tmp_path / "long.wav", 0, [(60.0, 70.0)])
+    assert len(beyond) == 0
+    assert dub.hear_samples(beyond, Loudness()).features.shape == (0, 2)

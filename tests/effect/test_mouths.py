@@ -137,3 +137,19 @@ def test_nothing_is_known_of_who_is_not_heard(
     long_after.info.time_of = lambda frame: 60 + frame / RATE  # the plate's sound ends before
     closed, spoken = mouths.mouths_of(long_after, {0: late})[0]
     assert np.array_equal(closed, spoken)
+
+
+def test_every_shot_has_its_own_habit_and_the_plate_is_read_once(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from julnet_plugin.media import audio
+
+    engine, read, opened = Engine(), audio.iter_audio, []
+    monkeypatch.setattr(audio, "iter_audio", lambda *source: opened.append(source) or read(*source))
+    tracks = {
+        shot: speaker(engine, habit, FrameRange(start=150 * shot, stop=150 * shot + 150), monkeypatch)
+        for shot, habit in ((1, -0.4), (0, 0.8))
+    }
+    found = mouths.mouths_of(job(sound, engine), tracks)
+    for shot, habit in ((0, 0.8), (1, -0.4)):
+        loud_s = LOUD[6 * shot : 6 * shot + 6].sum()
+        assert moved(engine, found[shot])[1] == pytest.approx(habit * loud_s / (loud_s + 2), rel=0.05)
+    assert len(opened) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 from julnet_plugin.face.crop import region_mask
 from julnet_plugin.model.engine import Engine
 from julnet_plugin.model.generator import Generator
-from julnet_plugin.model.habit import lip_habit
 from julnet_plugin.model.lips import LipBasis, closed_shape
 from julnet_plugin.model.rt import RtGenerator
+from julnet_plugin.pipeline.habit import lip_habit
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices, choose_references, nearest_by_lips
 from trainer.lipshape import windows_of
@@ -72,7 +73,7 @@ class ClipView:
         return np.asarray(crop, np.float32) / np.float32(255)
 
 
-class _ReferenceMethod:
+class _ReferenceMethod(ABC):
     """What a network and an engine share: references chosen per block, sound that may be taken away."""
 
     name: str
@@ -82,6 +83,7 @@ class _ReferenceMethod:
 
     def __init__(self, deaf_audio: Float32 | None) -> None:
         self._deaf_audio = deaf_audio
+        self._heard: tuple[Clip, tuple[Float32, Float32] | None] | None = None
 
     def draw(self, view: ClipView, block: Block, audio: Float32) -> Drawn:
         """See `Method`."""
@@ -98,7 +100,9 @@ class _ReferenceMethod:
     def _spoken_mouth(self, clip: Clip, block: Block, closed: Float32) -> Float32:
         """The closed mouth as the speaker holds it in speech, from allowed frames only. (48, 3)."""
         assert self.basis is not None
-        heard = self._hear(windows_of(clip))
+        if self._heard is None or self._heard[0] is not clip:  # once a clip, not once a block
+            self._heard = clip, self._hear(windows_of(clip))
+        heard = self._heard[1]
         if heard is None:
             return closed
         seen = np.zeros(len(clip), np.bool_)
@@ -106,12 +110,13 @@ class _ReferenceMethod:
         habit = lip_habit(clip.lips, closed, *heard, seen, self.basis, clip.header.rate)
         return np.asarray(closed + self.basis.decode(habit[None])[0], np.float32)
 
+    @abstractmethod
     def _hear(self, audio: Float32) -> tuple[Float32, Float32] | None:
         """As `Engine.hear_lips`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _generate(self, references: Float32, lips: Float32, masked: Float32, mask: Float32, audio: Float32) -> Drawn:
-        raise NotImplementedError
+        """Draw frames from references and their lips; sizes as in `Engine`."""
 
 
 class EngineMethod(_ReferenceMethod):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from julnet_plugin.model.habit import lip_habit
 from julnet_plugin.model.lips import SHAPE_POINTS, LipBasis, inner_gap
+from julnet_plugin.pipeline.habit import lip_habit
 
 RATE = 25.0
 CLOSED = np.zeros((len(SHAPE_POINTS), 3))

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from julnet_plugin.face.speaker import best_correlation
 from julnet_plugin.model.lips import GAP_LOWER, GAP_UPPER, LipBasis, inner_gap
 
 Float32 = NDArray[np.float32]
 
 _PRIOR_S = 2.0  #: speech after which half of what was measured is believed
-_LAGS_S = 0.12  #: sound and picture of a plate may be this far apart
 _STRANGER, _SPEAKER = 0.25, 0.5  #: correlation of heard and shown openings up to which nothing, from which all counts
 
 
@@ -57,7 +57,8 @@ def lip_habit(
     mean = weight @ away / frames
     length_s = frames / rate_hz
     shown, asked = inner_gap(lips), inner_gap(closed + basis.decode(heard))
-    agreement = _best_correlation(shown, asked, seen, round(_LAGS_S * rate_hz))
+    rows = np.flatnonzero(seen)
+    agreement = best_correlation(shown[rows], asked, rows, rate_hz)
     theirs = float(np.clip((agreement - _STRANGER) / (_SPEAKER - _STRANGER), 0, 1))
     habit = mean * theirs * length_s / (length_s + _PRIOR_S)
     return np.asarray(_not_mumbling(habit, basis), np.float32)
@@ -70,18 +71,3 @@ def _not_mumbling(habit: NDArray[np.float64], basis: LipBasis) -> NDArray[np.flo
     motion = habit * basis.spread
     closing = min(float(opens @ motion), 0.0) / max(float(opens @ opens), 1e-12)
     return np.asarray((motion - closing * opens) / basis.spread, np.float64)
-
-
-def _best_correlation(
-    shown: NDArray[np.float64], heard: NDArray[np.float64], seen: NDArray[np.bool_], most: int
-) -> float:
-    """The highest correlation over lags of up to `most` frames; 0 where one of the two does not vary."""
-    best = 0.0
-    for lag in range(-most, most + 1):
-        here = slice(max(lag, 0), len(shown) + min(lag, 0))
-        there = slice(max(-lag, 0), len(shown) + min(-lag, 0))
-        both = seen[here]
-        a, b = shown[here][both], heard[there][both]
-        if len(a) > 2 and a.std() > 0 and b.std() > 0:
-            best = max(best, float(np.corrcoef(a, b)[0, 1]))
-    return best
