@@ -129,6 +129,8 @@ def iter_mono_16k(path: Path, track: int, spans: Sequence[tuple[float, float]]) 
     """
     from julnet_plugin.media.audio import audio_stream_info, iter_audio
 
+    if not spans:
+        return
     rate = audio_stream_info(path, track).sample_rate_hz
     waiting = [(round(start_s * rate), stop_s * rate, _Resampler(rate)) for start_s, stop_s in spans]
     at = 0

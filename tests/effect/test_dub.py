@@ -93,4 +93,5 @@ def test_a_part_of_a_sound_is_that_part_and_no_more_is_decoded(
     assert sum(ended) < 5 * rate
     [beyond] = dub.iter_mono_16k(tmp_path / "long.wav", 0, [(60.0, 70.0)])
     assert len(beyond) == 0
+    assert not list(dub.iter_mono_16k(tmp_path / "not there.wav", 0, []))
     assert dub.hear_samples(beyond, Loudness()).features.shape == (0, 2)
