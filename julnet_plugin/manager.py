@@ -52,6 +52,7 @@ BUILT_INS = (
     BuiltIn("julnet_plugin.effect_hook", ("julnet_redub_clip",)),
     BuiltIn("julnet_plugin.face.track", ("julnet_face_trackers",)),
     BuiltIn("julnet_plugin.audio.features", ("julnet_audio_features",)),
+    BuiltIn("julnet_plugin.audio.speech", ("julnet_audio_features",)),
     BuiltIn("julnet_plugin.model.architectures", ("julnet_generators",)),
     BuiltIn("julnet_plugin.matte.operators", ("julnet_matte_operators",)),
     BuiltIn("julnet_plugin.media.writer", ("julnet_writers",)),

@@ -39,6 +39,14 @@ def needed(requirements: list[str], found: dict[str, str]) -> None:
         needed(metadata.requires(key) or [], found)
 
 
+#: What comes with JULNet: file, where it is from, its licences.
+WEIGHTS = (
+    (
+        "julnet_plugin/audio/speech.safetensors",
+        "two layers of the encoder in Smart Turn 3.2 (Daily; wheel of pipecat-ai 1.14.0), after Whisper tiny (OpenAI)",
+        "BSD-2-Clause; MIT. Texts: `speech_licences.txt` beside it",
+    ),
+)
 #: Of distributions whose metadata do not say it; read in their licence files.
 SILENT = {"opencolorio": "BSD-3-Clause", "openexr": "BSD-3-Clause"}
 
@@ -66,6 +74,12 @@ def main() -> None:
         "| distribution | tested version | licence |",
         "|---|---|---|",
         *(f"| {name} | {version} | {licence(name)} |" for name, version in sorted(found.items())),
+        "",
+        "Weights of others that come with JULNet:",
+        "",
+        "| file | from | licence |",
+        "|---|---|---|",
+        *(f"| `{file}` | {source} | {terms} |" for file, source, terms in WEIGHTS),
     ]
     lock = [
         "# Tested versions, Linux x86-64, Python 3.11: pip install -c requirements.lock julnet",

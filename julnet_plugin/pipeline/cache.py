@@ -167,7 +167,7 @@ def makers() -> dict[str, str]:
     for path in sorted(p for p in root.rglob("*") if p.suffix in _SOURCES):
         state = path.stat()
         sources.update(f"{path.relative_to(root)} {state.st_size} {state.st_mtime_ns}\n".encode())
-    libraries = ("numpy", "scipy", "opencv-contrib-python", "mediapipe", "av", "pocketsphinx")
+    libraries = ("numpy", "scipy", "opencv-contrib-python", "mediapipe", "av", "pocketsphinx", "torch")
     return {
         "julnet": f"{julnet_plugin.__version__} {sources.hexdigest()}",
         "libraries": " ".join(f"{name} {_version(name)}" for name in libraries),
