@@ -13,14 +13,17 @@ class LipTraining:
 
     codes: int = 10  #: numbers in a lip shape
     width: int = 128  #: channels of the encoder
-    dropout: float = 0.25
+    dropout: float = 0.4
     epochs: int = 25
     batch: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
     feature_noise: float = 0.1  #: standard deviation of noise on the features
+    habit: float = 0.1  #: how unlikely it is that a clip's speaker holds the lips in a way that no sound tells
+    habit_rate: float = 0.02  #: learning rate of that way
     folds: int = 2  #: encoders that predict each other's speakers, for what an unseen voice would sound like
     extra_weight: float = 0.5  #: weight of clips without pictures
+    again: bool = False  #: teach the audio branch of trained weights anew, by the features of the dataset
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -30,6 +33,8 @@ class LipTraining:
         _within("lips.epochs", self.epochs, 1, 10_000)
         _within("lips.batch", self.batch, 1, 1 << 20)
         _within("lips.learning_rate", self.learning_rate, 0, 1)
+        _within("lips.habit", self.habit, 0, 1e3)
+        _within("lips.habit_rate", self.habit_rate, 0, 1)
         _within("lips.folds", self.folds, 2, 20)
 
 

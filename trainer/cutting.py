@@ -46,7 +46,7 @@ Float32 = NDArray[np.float32]
 class CuttingSettings:
     """How footage is cut into clips."""
 
-    features: str = "phone-42"  #: name of the audio features
+    features: str = "whisper-96"  #: name of the audio features
     tracker: str = "mediapipe"
     full_size_px: float = 150.0  #: a mouth of this many plate pixels or more is stored at 416x320, else at 208x160
     piece_s: float = 30.0  #: longest clip

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from julnet_plugin.audio.windows import feature_windows
-from julnet_plugin.model.lips import LipBasis, LipEncoder, closed_shape, inner_gap
+from julnet_plugin.model.lips import LipBasis, LipEncoder, LipEncoders, closed_shape, inner_gap, new_lip_encoder
 from trainer.config import LipTraining
 from trainer.dataset import Clip, DatasetError
 
 if TYPE_CHECKING:
     from julnet_plugin.types import ProgressFn
 
+Ear = LipEncoder | LipEncoders  #: what hears lips
 MAX_OFFSET_S = 0.24
 SHIFTS_S = np.arange(-24, 25) * 0.01  #: offsets that are tried
 
@@ -43,8 +47,12 @@ def train_lip_encoder(
     columns: slice | NDArray[np.int64] = slice(None),
     weights: Sequence[float] | None = None,
     progress: ProgressFn | None = None,
-) -> LipEncoder:
-    """Fit a `LipEncoder` on clips by a robust regression of lip shape.
+    ears: int = 1,
+) -> Ear:
+    """Fit an encoder on clips by a robust regression of lip shape.
+
+    A speaker holds the lips in a way of their own, which no sound tells. Each clip has a constant shape of its own that
+    takes this up while the encoder learns (a mixed-effects model), so that it need not learn voices by heart.
 
     Args:
         clips: pictures are not needed.
@@ -53,6 +61,7 @@ def train_lip_encoder(
         columns: which audio features to use, for comparisons.
         weights: relative weight of each clip's frames.
         progress: `progress("lips", done, total)` after every epoch.
+        ears: encoders from as many beginnings, heard together.
 
     Raises:
         DatasetError: there is no clip.
@@ -60,16 +69,50 @@ def train_lip_encoder(
     if not clips:
         msg = "the audio branch has nothing to learn from: no clip with sound and lips was given; prepare footage"
         raise DatasetError(msg)
-    torch.manual_seed(settings.seed)
     audio = torch.from_numpy(np.concatenate([windows_of(c)[..., columns] for c in clips]))
     target = torch.from_numpy(np.concatenate([basis.encode(c.lips, closed_shape(c.lips)) for c in clips]))
     weight = torch.cat([torch.full((len(c),), w) for c, w in zip(clips, weights or [1.0] * len(clips), strict=True)])
-    importance = torch.from_numpy(basis.spread / basis.spread[0])
+    owner = torch.cat([torch.full((len(c),), k) for k, c in enumerate(clips)])
+    lesson = _Lesson(audio, target, weight, owner, torch.from_numpy(basis.spread / basis.spread[0]))
+    several = new_lip_encoder(audio.shape[-1], settings.codes, settings.width, settings.dropout, ears)
+    for number in range(ears):
+        done = partial(_epoch_done, progress, number * settings.epochs, ears * settings.epochs)
+        ear = _one_ear(lesson, replace(settings, seed=settings.seed + number), done)
+        (several.ears[number] if isinstance(several, LipEncoders) else several).load_state_dict(ear.state_dict())
+    return several.eval()
+
+
+class _Lesson(NamedTuple):
+    """All frames of some clips."""
+
+    audio: Tensor  #: (F, W, D)
+    target: Tensor  #: (F, K)
+    weight: Tensor  #: (F,)
+    owner: Tensor  #: (F,) number of the clip
+    importance: Tensor  #: (K,) of each number of a lip shape
+
+
+def _epoch_done(progress: ProgressFn | None, before: int, total: int, epoch: int) -> None:
+    if progress is not None:
+        progress("lips", before + epoch, total)
+
+
+def _one_ear(lesson: _Lesson, settings: LipTraining, done: Callable[[int], None]) -> LipEncoder:
+    audio, target, weight, owner, importance = lesson
+    torch.manual_seed(settings.seed)
     net = LipEncoder(audio.shape[-1], settings.codes, settings.width, settings.dropout)
-    optimiser = torch.optim.AdamW(net.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    habits = torch.nn.Parameter(torch.zeros(int(owner[-1]) + 1, settings.codes))
+    rates = [settings.learning_rate, settings.habit_rate]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": net.parameters(), "weight_decay": settings.weight_decay},
+            {"params": [habits], "weight_decay": 0.0},
+        ],
+        settings.learning_rate,
+    )
     batch = min(settings.batch, len(audio))
     steps = settings.epochs * (len(audio) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, steps, pct_start=0.15)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rates, steps, pct_start=0.15)
     generator = torch.Generator().manual_seed(settings.seed)
     for epoch in range(settings.epochs):
         order = torch.randperm(len(audio), generator=generator)
@@ -77,20 +120,21 @@ def train_lip_encoder(
             index = order[k * batch : (k + 1) * batch]
             window = audio[index]
             window = window + settings.feature_noise * torch.randn(window.shape, generator=generator)
-            error = torch.nn.functional.smooth_l1_loss(net(window), target[index], reduction="none", beta=0.5)
+            shape = net(window) + habits[owner[index]]
+            error = torch.nn.functional.smooth_l1_loss(shape, target[index], reduction="none", beta=0.5)
             loss = (error * importance).mean(dim=1).mul(weight[index]).sum() / weight[index].sum()
+            loss = loss + settings.habit * (habits.square() * importance).mean()
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-        if progress is not None:
-            progress("lips", epoch + 1, settings.epochs)
+        done(epoch + 1)
     return net.eval()
 
 
 @torch.inference_mode()
 def predicted_gap(
-    net: LipEncoder, basis: LipBasis, clip: Clip, shift_s: float = 0.0, columns: slice | NDArray[np.int64] = slice(None)
+    net: Ear, basis: LipBasis, clip: Clip, shift_s: float = 0.0, columns: slice | NDArray[np.int64] = slice(None)
 ) -> NDArray[np.float64]:
     """Inner-lip opening (T,) that the sound predicts, in face units relative to the closed mouth."""
     code = net(torch.from_numpy(windows_of(clip, shift_s)[..., columns])).numpy()
@@ -98,7 +142,7 @@ def predicted_gap(
 
 
 def gap_correlation(
-    net: LipEncoder, basis: LipBasis, clip: Clip, shift_s: float = 0.0, columns: slice | NDArray[np.int64] = slice(None)
+    net: Ear, basis: LipBasis, clip: Clip, shift_s: float = 0.0, columns: slice | NDArray[np.int64] = slice(None)
 ) -> float:
     """Pearson correlation of true and predicted inner-lip opening."""
     return correlation(inner_gap(clip.lips), predicted_gap(net, basis, clip, shift_s, columns))
@@ -111,7 +155,7 @@ def correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float((a * b).sum() / scale) if scale > 0 else 0.0
 
 
-def offset_scores(net: LipEncoder, basis: LipBasis, clip: Clip) -> NDArray[np.float64]:
+def offset_scores(net: Ear, basis: LipBasis, clip: Clip) -> NDArray[np.float64]:
     """Correlation of predicted and true lip opening at every shift of `SHIFTS_S`, on top of the clip's offset."""
     return np.array([gap_correlation(net, basis, clip, float(s)) for s in SHIFTS_S])
 
@@ -123,7 +167,7 @@ def best_offset(scores: NDArray[np.float64]) -> tuple[float, float]:
     return float(SHIFTS_S[best]), float(scores[best])
 
 
-def measure_offset(net: LipEncoder, basis: LipBasis, clip: Clip) -> tuple[float, float]:
+def measure_offset(net: Ear, basis: LipBasis, clip: Clip) -> tuple[float, float]:
     """How many seconds to add to a frame's time to find its sound, and the correlation there.
 
     The offset is that of the best correlation of predicted and true lip opening within 240 ms, on top of the clip's
@@ -133,7 +177,7 @@ def measure_offset(net: LipEncoder, basis: LipBasis, clip: Clip) -> tuple[float,
 
 
 @torch.inference_mode()
-def heard_codes(net: LipEncoder, clip: Clip) -> NDArray[np.float32]:
+def heard_codes(net: Ear, clip: Clip) -> NDArray[np.float32]:
     """Lip shapes (T, K) that an encoder hears in a clip."""
     return np.asarray(net(torch.from_numpy(windows_of(clip))).numpy(), np.float32)
 
@@ -144,6 +188,7 @@ def out_of_fold_codes(
     settings: LipTraining,
     extra: Sequence[Clip] = (),
     progress: ProgressFn | None = None,
+    ears: int = 1,
 ) -> list[NDArray[np.float32]]:
     """Lip shapes (T, K) that sound predicts for each clip, by an encoder that never saw the clip's speaker.
 
@@ -156,6 +201,7 @@ def out_of_fold_codes(
         settings: how encoders are taught, and how many.
         extra: clips without pictures that every fold may learn from, at a lower weight.
         progress: `progress("lips", done, total)` after every epoch of each fold.
+        ears: see `train_lip_encoder`.
     """
     fold_of = _folds(clips, settings.folds)
     codes: dict[int, NDArray[np.float32]] = {}
@@ -165,7 +211,7 @@ def out_of_fold_codes(
             continue
         others = [c for k, c in enumerate(clips) if fold_of[k] != fold] or list(clips)
         weights = [1.0] * len(others) + [settings.extra_weight] * len(extra)
-        net = train_lip_encoder([*others, *extra], basis, settings, weights=weights, progress=progress)
+        net = train_lip_encoder([*others, *extra], basis, settings, weights=weights, progress=progress, ears=ears)
         codes |= {k: heard_codes(net, clips[k]) for k in own}
     return [codes[k] for k in range(len(clips))]
 

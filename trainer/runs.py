@@ -128,12 +128,17 @@ def starting_point(recipe: Recipe, corpus: Corpus, manager: Manager) -> Start:
     if not isinstance(network, Generator):
         msg = f"{path} holds a {info.kind}, and a generator is needed; give a generator's weights"
         raise CheckpointError(msg, path)
-    if info.audio_feature != corpus.features:
+    again = recipe.lips.again and isinstance(network, LipPainter)
+    if info.audio_feature != corpus.features and not again:
         msg = (
             f"{path} hears {info.audio_feature!r}, and the dataset was prepared with {corpus.features!r}; prepare anew"
+            + (", or let it learn to hear again: --set lips.again=true" if isinstance(network, LipPainter) else "")
         )
         raise SettingsError(msg, key="train.base")
-    if recipe.network:
+    if again:
+        size = manager.audio_features(corpus.features).size
+        network = with_new_ears(network, info.architecture, {**recipe.network, "audio_size": size}, manager)
+    elif recipe.network:
         network = grown(network, info.architecture, recipe.network, manager)
     train = replace(recipe.train, architecture=info.architecture, base=f"{path.name} {file_hash(path)[:24]}")
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -159,6 +164,25 @@ def grown(network: Generator, architecture: str, changes: Mapping[str, object], 
         else:
             value.copy_(had)
     return larger
+
+
+def with_new_ears(network: Generator, architecture: str, changes: Mapping[str, object], manager: Manager) -> Generator:
+    """A trained network with an untaught audio branch; it draws a given lip shape as it drew it.
+
+    Raises:
+        SettingsError: the configuration is wrong, or changes more than the audio branch.
+    """
+    other = _built(architecture, {**values_of(network.config), **changes}, manager)
+    kept = {name: value for name, value in network.state_dict().items() if not name.startswith("audio_encoder.")}
+    try:
+        unfitting = other.load_state_dict(kept, strict=False)
+        wrong = [*unfitting.unexpected_keys, *(k for k in unfitting.missing_keys if not k.startswith("audio_encoder."))]
+    except RuntimeError as exc:
+        wrong = [str(exc).splitlines()[-1].strip()]
+    if wrong:
+        msg = f"lips.again changes the audio branch alone, and the recipe's network section more: {wrong[0]}"
+        raise SettingsError(msg, key="network")
+    return other
 
 
 def new_network(recipe: Recipe, corpus: Corpus, manager: Manager) -> Generator:
@@ -214,23 +238,25 @@ def _taught(run: Path, start: Start, corpus: Corpus, progress: ProgressFn | None
     if not isinstance(network, LipPainter):
         basis = fit_lip_basis(corpus.clips, settings.codes)
         return basis, [np.zeros((len(clip), settings.codes), np.float32) for clip in corpus.clips]
-    if start.base is not None:
-        teacher = LipTeacher.of_network(copy.deepcopy(network), corpus.features)
-        return teacher.basis, [heard_codes(teacher.encoder, clip) for clip in corpus.clips]
-    key = digest([corpus.key, recipe.to_json()["lips"]])
+    known = None if start.base is None else LipTeacher.of_network(copy.deepcopy(network), corpus.features)
+    if known is not None and not settings.again:
+        return known.basis, [heard_codes(known.encoder, clip) for clip in corpus.clips]
+    ears = int(getattr(network.config, "ears", 1))
+    key = digest([corpus.key, recipe.to_json()["lips"], ears, recipe.train.base])
     kept = LipTeacher.load(run / "lips.safetensors", key, settings)
-    teacher = kept or LipTeacher.taught(corpus.clips, corpus.lips, settings, progress=named(progress, "hearing lips"))
     if kept is None:
-        teacher.save(run / "lips.safetensors", key)
-    teacher.install(network)
+        spoken, teaching = None if known is None else known.basis, named(progress, "hearing lips")
+        kept = LipTeacher.taught(corpus.clips, corpus.lips, settings, spoken, teaching, ears)
+        kept.save(run / "lips.safetensors", key)
+    kept.install(network, ears_only=known is not None)
     codes = _read_codes(run / "codes.safetensors", corpus.clips, key)
     if codes is None:
         listening = named(progress, "hearing unknown speakers")
-        codes = out_of_fold_codes(corpus.clips, teacher.basis, settings, corpus.lips, listening)
+        codes = out_of_fold_codes(corpus.clips, kept.basis, settings, corpus.lips, listening, ears)
         numbered = {f"{k:06d}": code for k, code in enumerate(codes)}
         save_file(numbered, run / "codes.safetensors.partial", metadata={"key": key})
         (run / "codes.safetensors.partial").replace(run / "codes.safetensors")
-    return teacher.basis, codes
+    return kept.basis, codes
 
 
 def _read_codes(path: Path, clips: Sequence[Clip], key: str) -> Codes | None:

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from julnet_plugin.errors import CheckpointError, SettingsError
 from julnet_plugin.model.checkpoint import find_model, load_checkpoint
-from julnet_plugin.model.lips import LipBasis, LipEncoder
+from julnet_plugin.model.lips import LipBasis, LipEncoder, LipEncoders, new_lip_encoder
 from trainer.dataset import DatasetError
 from trainer.lipflow import flow_basis, mean_lips
-from trainer.lipshape import fit_lip_basis, train_lip_encoder
+from trainer.lipshape import Ear, fit_lip_basis, train_lip_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class LipTeacher:
     """
 
     basis: LipBasis
-    encoder: LipEncoder
+    encoder: Ear
     mean: NDArray[np.float32]
     features: str  #: audio features that the encoder was taught with
 
@@ -53,8 +53,9 @@ class LipTeacher:
         settings: LipTraining,
         basis: LipBasis | None = None,
         progress: ProgressFn | None = None,
+        ears: int = 1,
     ) -> LipTeacher:
-        """Fit a basis on clips, and an encoder on them and on `extra`.
+        """Fit a basis on clips, and an encoder on them and on `extra`; `ears` as in `train_lip_encoder`.
 
         Raises:
             DatasetError: no clips, or clips of several kinds of audio features.
@@ -68,7 +69,7 @@ class LipTeacher:
             raise DatasetError(msg)
         basis = basis or fit_lip_basis(clips, settings.codes)
         weights = [1.0] * len(clips) + [settings.extra_weight] * len(extra)
-        encoder = train_lip_encoder([*clips, *extra], basis, settings, weights=weights, progress=progress)
+        encoder = train_lip_encoder([*clips, *extra], basis, settings, weights=weights, progress=progress, ears=ears)
         return cls(basis=basis, encoder=encoder, mean=mean_lips(clips), features=features.pop())
 
     @classmethod
@@ -79,7 +80,7 @@ class LipTeacher:
             ValueError: it has none.
         """
         encoder = getattr(network, "audio_encoder", None)
-        if not isinstance(encoder, LipEncoder) or not all(hasattr(network, name) for name in _BUFFERS):
+        if not isinstance(encoder, LipEncoder | LipEncoders) or not all(hasattr(network, name) for name in _BUFFERS):
             msg = "this network does not speak in lip shapes"
             raise ValueError(msg)
         arrays = {name: cast(Tensor, getattr(network, name)).detach().cpu().float().numpy() for name in _BUFFERS}
@@ -100,8 +101,8 @@ class LipTeacher:
         except (CheckpointError, ValueError):
             return None
 
-    def install(self, network: nn.Module) -> None:
-        """Give a network its audio branch and its lip shapes.
+    def install(self, network: nn.Module, *, ears_only: bool = False) -> None:
+        """Give a network its audio branch and, unless it keeps its own, its lip shapes.
 
         Raises:
             SettingsError: the network was built for lip shapes of another size.
@@ -114,7 +115,7 @@ class LipTeacher:
         }
         try:
             cast(nn.Module, network.audio_encoder).load_state_dict(self.encoder.state_dict())
-            for name, value in values.items():
+            for name, value in () if ears_only else values.items():
                 cast(Tensor, getattr(network, name)).copy_(torch.from_numpy(value))
         except RuntimeError as exc:
             msg = (
@@ -144,7 +145,10 @@ class LipTeacher:
         if known.get("key") != key:
             return None
         weights = {k.removeprefix("encoder."): v for k, v in tensors.items() if k.startswith("encoder.")}
-        encoder = LipEncoder(int(weights["norm.weight"].numel()), settings.codes, settings.width, settings.dropout)
+        norms = [value for name, value in weights.items() if name.endswith("norm.weight")]  # one an ear
+        encoder = new_lip_encoder(
+            int(norms[0].numel()), settings.codes, settings.width, settings.dropout, ears=len(norms)
+        )
         encoder.load_state_dict(weights)
         basis = LipBasis(components=tensors["components"].numpy(), spread=tensors["spread"].numpy())
         return cls(basis=basis, encoder=encoder.eval(), mean=tensors["mean"].numpy(), features=known["features"])

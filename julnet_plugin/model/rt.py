@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from julnet_plugin.model.adaat import AdaATParameters, adaat
 from julnet_plugin.model.generator import Generator, GeneratorOutput, MouthSquare, mouth_square
-from julnet_plugin.model.lips import LipBasis, LipEncoder
+from julnet_plugin.model.lips import LipBasis, new_lip_encoder
 from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, ContextUncertaintyHead
 
 TRUNK_W = 160  #: columns of the crop that the trunk sees
@@ -47,6 +47,7 @@ class RtConfig:
     fine_width: int = 24  #: channels at the resolution of the half-size crop
     audio_size: int = 42  #: D
     codes: int = 10  #: numbers in a lip shape
+    ears: int = 1  #: encoders whose mean is what is heard
     n_refs: int = 5
     flow_px: float = 24.0  #: farthest a reference pixel may travel, in half-size crop pixels
     crop_size: tuple[int, int] = (416, 320)
@@ -87,7 +88,7 @@ class RtGenerator(Generator):
         trunk = (TRUNK_W * 13 // 10, TRUNK_W)
         self.other_crops = () if trunk == config.crop_size else (trunk,)
         cell = GRID * GRID
-        self.audio_encoder = LipEncoder(config.audio_size, config.codes)
+        self.audio_encoder = new_lip_encoder(config.audio_size, config.codes, ears=config.ears)
         self.lip_features = nn.Sequential(nn.Linear(config.codes, C), nn.GELU(), nn.Linear(C, C), nn.GELU())
         self.reference_shapes = nn.Linear(N * config.codes, C)
         self.nearness = nn.Parameter(torch.tensor(0.4))

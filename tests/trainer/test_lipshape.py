@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from julnet_plugin.model.lips import LipBasis, closed_shape, inner_gap
+from julnet_plugin.model.lips import LipBasis, LipEncoders, closed_shape, inner_gap
 from trainer import lipshape
 from trainer.config import LipTraining
-from trainer.dataset import Clip, DatasetError
+from trainer.dataset import Clip, DatasetError, select
 from trainer.lipshape import (
     best_offset,
     correlation,
     fit_lip_basis,
     gap_correlation,
+    heard_codes,
     measure_offset,
     out_of_fold_codes,
     train_lip_encoder,
@@ -53,6 +56,41 @@ def test_lips_that_never_move_give_a_basis_without_infinities(make_clip: MakeCli
 def test_an_encoder_hears_the_opening_of_a_speaker_it_never_met(teacher: LipTeacher, make_clip: MakeClip) -> None:
     stranger = make_clip("z1", "z", frames=120, seed=99, pictures=False)
     assert gap_correlation(teacher.encoder, teacher.basis, stranger) > 0.8
+
+
+def test_a_habit_that_no_sound_tells_is_not_learnt_as_speech(
+    clips: list[Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One who always holds the lips in a way of their own changes little of what is heard of others."""
+    basis = fit_lip_basis(clips, 3)
+    held = [select(clip, slice(None)) for clip in clips]
+    closed = closed_shape(clips[0].lips)  # which moves along with a habit, so that codes are moved instead
+    monkeypatch.setattr(lipshape, "closed_shape", lambda lips: closed if lips is held[0].lips else closed_shape(lips))
+    held[0].lips = held[0].lips + basis.decode(np.eye(3, dtype=np.float32)[1:2] * 3)
+    plain = replace(TINY, habit=1e3)  # so unlikely that there is none
+    missed = []
+    for settings in (TINY, plain):
+        encoder = train_lip_encoder(held, basis, settings)
+        missed.append(float(np.mean([np.abs(heard_codes(encoder, clip)[:, 1].mean()) for clip in held[1:]])))
+    assert missed[0] < 0.5 * missed[1]
+
+
+def test_several_ears_hear_the_mean_of_what_each_hears(clips: list[Clip], tmp_path: Path) -> None:
+    ended: list[tuple[int, int]] = []
+    settings = replace(TINY, epochs=3)
+    teacher = LipTeacher.taught(
+        clips, [], settings, progress=lambda _, done, total: ended.append((done, total)), ears=2
+    )
+    assert ended == [(k, 6) for k in range(1, 7)]
+    assert isinstance(teacher.encoder, LipEncoders)
+    alone = [LipTeacher.taught(clips, [], replace(settings, seed=k)).encoder for k in range(2)]
+    expected = np.mean([heard_codes(ear, clips[0]) for ear in alone], axis=0)
+    assert np.abs(np.subtract(*(heard_codes(ear, clips[0]) for ear in alone))).max() > 1e-3
+    np.testing.assert_allclose(heard_codes(teacher.encoder, clips[0]), expected, atol=1e-5)
+    teacher.save(tmp_path / "lips.safetensors", "key")
+    kept = LipTeacher.load(tmp_path / "lips.safetensors", "key", settings)
+    assert kept is not None
+    np.testing.assert_array_equal(heard_codes(kept.encoder, clips[0]), heard_codes(teacher.encoder, clips[0]))
 
 
 @pytest.mark.parametrize("late_s", [-0.12, 0.0, 0.08, 0.16])
@@ -104,8 +142,6 @@ def test_nothing_to_learn_from_is_refused(clips: list[Clip]) -> None:
 
 
 def test_a_silent_column_more_or_less_is_noticed_as_another_feature(make_clip: MakeClip, clips: list[Clip]) -> None:
-    from dataclasses import replace
-
     other = make_clip("o1", "o", pictures=False)
     other.header = replace(other.header, features="mine-7")
     with pytest.raises(DatasetError, match="several audio features"):
