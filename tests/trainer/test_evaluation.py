@@ -431,9 +431,9 @@ def test_openness_is_relative_to_the_speakers_own_range() -> None:
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    network = RtGenerator(RtConfig(width=24, crop_size=(208, 160), n_refs=2, audio_size=42))
+    network = RtGenerator(RtConfig(width=24, crop_size=(208, 160), n_refs=2, audio_size=96))
     path = tmp_path / "tiny.safetensors"
-    save_checkpoint(network, CheckpointInfo.of(network, architecture="rt", audio_feature="phone-42"), path)
+    save_checkpoint(network, CheckpointInfo.of(network, architecture="rt", audio_feature="whisper-96"), path)
     return path
 
 
@@ -443,7 +443,7 @@ def test_the_verb_writes_json_markdown_and_pictures(
     out, data = tmp_path / "report", tmp_path / "data"
     data.mkdir()
     for name in ("a1", "b1"):
-        write_clip(make_clip(name, name[0], features="phone-42"), data / f"{name}.safetensors")
+        write_clip(make_clip(name, name[0], features="whisper-96"), data / f"{name}.safetensors")
     arguments = ["evaluate", str(weights), "--data", str(data), "-o", str(out)]
     code = main([*arguments, "--seconds", "0.8", "--no-landmarks", "--device", "cpu", "--json", "--no-plugins"])
     assert code == 0
@@ -484,7 +484,7 @@ def test_what_cannot_be_scored_is_one_sentence_and_exit_code_2(
 def test_clips_of_other_features_or_too_short_are_refused(
     tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clip = make_clip("short", "s", 1.0, features="phone-42")
+    clip = make_clip("short", "s", 1.0, features="whisper-96")
     write_clip(clip, tmp_path / "short.safetensors")
     base = ["evaluate", str(weights), "-o", str(tmp_path / "r"), "--device", "cpu", "--no-plugins", "--no-landmarks"]
     assert main([*base, "--data", str(tmp_path / "short.safetensors")]) == 2

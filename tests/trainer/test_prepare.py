@@ -119,8 +119,8 @@ def test_good_footage_becomes_clips_and_bad_footage_a_line_of_the_table(
     assert clip.crop(0).shape == (208, 160, 3)
     assert len(clip) == FRAMES
     assert np.allclose(np.diff(clip.times_s), 1 / 25)
-    assert clip.audio.shape[1] == 42
-    assert clip.header.features == "phone-42"
+    assert clip.audio.shape[1] == 96
+    assert clip.header.features == "whisper-96"
     assert np.ptp(clip.mouth_px) < 2
 
 
@@ -278,7 +278,7 @@ def test_offsets_end_in_the_headers_and_what_is_out_of_sync_is_set_aside(
     for name in ready:
         (tmp_path / f"{name}.mov").write_text(name)
     footage, folder = [tmp_path / f"{name}.mov" for name in ready], tmp_path / "set"
-    settings = replace(SETTINGS, sync=True)
+    settings = replace(SETTINGS, sync=True, cutting=replace(SETTINGS.cutting, features="phone-42"))  # what `ear` hears
     prepared = prepare(footage, folder, settings, manager, teacher=ear)
     found = rows(prepared)
     assert found["late.mov"].offset_ms == pytest.approx(100, abs=21)

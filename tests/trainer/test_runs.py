@@ -160,7 +160,34 @@ def test_a_run_on_top_of_weights_is_resumed_only_on_top_of_the_same(
         train_run(dataset, tmp_path / "head", recipe, manager, resume=True)
 
 
-def test_a_base_that_cannot_be_gone_on_from_is_refused(dataset: Path, tmp_path: Path, manager: Manager) -> None:
+def test_weights_learn_to_hear_by_other_features_and_draw_as_before(
+    dataset: Path, base: Path, tmp_path: Path, manager: Manager
+) -> None:
+    mine = tmp_path / "set"
+    mine.mkdir()
+    for path in clip_paths(dataset):
+        clip = read_clip(path)
+        clip.audio = np.pad(clip.audio, ((0, 0), (0, 54)))
+        clip.header = replace(clip.header, features="whisper-96")
+        write_clip(clip, mine / path.name)
+    changes = ["train.max_steps=4", "lips.codes=3", "lips.epochs=2", "data.min_mouth_px=10", "loss.adversarial=0"]
+    own = [f"stage.{name}.data.{key}" for name in ("sharp", "doubt") for key in ("full_size=false", "clips=1")]
+    words = [*HEAD, *changes, *own, "network.ears=2", f"train.base={str(base)!r}"]
+    with pytest.raises(SettingsError, match=r"let it learn to hear again: --set lips.again=true"):
+        train_run(mine, tmp_path / "deaf", load_recipe("hear", [*words, "lips.again=false"]), manager)
+    with pytest.raises(SettingsError, match=r"lips.again changes the audio branch alone"):
+        train_run(mine, tmp_path / "wide", load_recipe("hear", [*words, "network.width=16"]), manager)
+    trained = train_run(mine, tmp_path / "run", load_recipe("hear", words), manager)
+    (before, old), (after, new) = (load_checkpoint(path, manager.generator) for path in (base, trained.model))
+    assert (before.audio_feature, after.audio_feature, after.audio_size) == ("phone-42", "whisper-96", 96)
+    assert len(new.audio_encoder.ears) == 2
+    for name in ("lip_components", "lip_spread", "lip_mean", "lip_flow"):
+        assert torch.equal(getattr(old, name), getattr(new, name)), name
+
+
+def test_a_base_that_cannot_be_gone_on_from_is_refused(
+    dataset: Path, base: Path, tmp_path: Path, manager: Manager
+) -> None:
     torch.manual_seed(0)
     network = Wav2LipGenerator(Wav2LipConfig(width=4, audio_channels=8, crop_size=(64, 48)))
     info = CheckpointInfo.of(network, architecture="wav2lip", audio_feature="log-mel")
@@ -172,11 +199,16 @@ def test_a_base_that_cannot_be_gone_on_from_is_refused(dataset: Path, tmp_path: 
             load_recipe("uncertainty", [f"train.base={str(tmp_path / 'w.safetensors')!r}"]),
             manager,
         )
-    for wrong in ("width=8", "codes=12"):
+    for wrong in ("width=4", "codes=12"):
         with pytest.raises(
             SettingsError, match=r"network\.\w+ cannot be set on top of trained weights: .* would not fit"
         ):
-            train_run(dataset, tmp_path / "b", load_recipe("uncertainty", [f"network.{wrong}"]), manager)
+            train_run(
+                dataset,
+                tmp_path / "b",
+                load_recipe("uncertainty", [f"network.{wrong}", f"train.base={str(base)!r}"]),
+                manager,
+            )
 
 
 def test_a_head_that_sees_more_says_what_it_said_until_it_learns(manager: Manager) -> None:

@@ -28,7 +28,7 @@ class Prepare:
         parser.add_argument(
             "--val-fraction", type=float, default=0.1, metavar="X", help="share of the speakers to hold out (0.1)"
         )
-        parser.add_argument("--features", default="phone-42", metavar="NAME", help="audio features (phone-42)")
+        parser.add_argument("--features", default="whisper-96", metavar="NAME", help="audio features (whisper-96)")
         parser.add_argument("--workers", type=int, metavar="N", help="processes (one a core); 0 works in this one")
         parser.add_argument("--no-sync", action="store_true", help="do not measure and correct offsets of the sound")
         parser.add_argument(
