@@ -138,16 +138,20 @@ def edits(folder: Path, height: int, seconds: float, device: str) -> list[Measur
 
 
 def previews(folder: Path, height: int, device: str) -> list[Measured]:
-    """Single frames as the editor asks for them."""
+    """Frames as the editor asks for them: one, and one after the other while it plays what is not rendered yet."""
     plate, dub = make_plate(folder / "preview.mp4", height, 60), make_dub(folder / "preview.wav", 60 / RATE)
     taken = _child("preview", plate=str(plate), dub=str(dub), device=device, folder=str(folder))
     first, moved = taken["first"], [Spent(*values) for values in taken["moved"]]
     wall, spread = middle([1e3 * one.wall_s for one in moved])
     cpu, cpu_spread = middle([1e3 * one.cpu_s for one in moved])
+    played, played_spread = middle([1e3 * wall_s for wall_s, _ in taken["played"]])
+    busy, busy_spread = middle([1e3 * cpu_s for _, cpu_s in taken["played"]])
     return [
         Measured(f"{height}p preview, first frame", first[0], "s", "model, dub and faces are not known yet"),
         Measured(f"{height}p preview, next frame", wall, "ms", f"{1e3 / wall:.1f} frames/s", spread),
         Measured(f"{height}p preview, next frame, CPU", cpu, "ms", "", cpu_spread),
+        Measured(f"{height}p preview, playing", played, "ms", f"{1e3 / played:.1f} frames/s", played_spread),
+        Measured(f"{height}p preview, playing, CPU", busy, "ms", "a frame", busy_spread),
     ]
 
 
@@ -241,6 +245,7 @@ def _preview_child(values: dict[str, str]) -> dict[str, Any]:
     from julnet_plugin import RedubRequest
     from julnet_plugin.manager import make_manager
     from julnet_plugin.preview import Previews
+    from julnet_plugin.types import FrameRange
 
     request = RedubRequest(
         plate=Path(values["plate"]), dub=Path(values["dub"]), take_dir=Path(values["folder"]) / "never"
@@ -249,9 +254,15 @@ def _preview_child(values: dict[str, str]) -> dict[str, Any]:
     try:
         first = spent(lambda: made.frame(request, 4, lambda *_: None))
         moved = [spent(lambda frame=frame: made.frame(request, frame, lambda *_: None)) for frame in range(5, 17)]  # type: ignore[misc]
+        stretch = FrameRange(start=0, stop=48)
+        played = [spent(lambda: list(made.frames(request, stretch, lambda *_: None))) for _ in range(4)][1:]
     finally:
         made.close()
-    return {"first": (first.wall_s, first.cpu_s), "moved": [(one.wall_s, one.cpu_s) for one in moved]}
+    return {
+        "first": (first.wall_s, first.cpu_s),
+        "moved": [(one.wall_s, one.cpu_s) for one in moved],
+        "played": [(one.wall_s / len(stretch), one.cpu_s / len(stretch)) for one in played],
+    }
 
 
 def _redub(plate: str, dub: str, take: str, device: str, progress: Any = None, out_point: str | None = None) -> None:
