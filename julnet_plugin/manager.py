@@ -51,7 +51,7 @@ class BuiltIn(NamedTuple):
 BUILT_INS = (
     BuiltIn("julnet_plugin.effect_hook", ("julnet_redub_clip",)),
     BuiltIn("julnet_plugin.face.track", ("julnet_face_trackers",)),
-    BuiltIn("julnet_plugin.audio.features", ("julnet_audio_features",)),
+    BuiltIn("julnet_plugin.audio.phones", ("julnet_audio_features",)),
     BuiltIn("julnet_plugin.audio.speech", ("julnet_audio_features",)),
     BuiltIn("julnet_plugin.model.architectures", ("julnet_generators",)),
     BuiltIn("julnet_plugin.matte.operators", ("julnet_matte_operators",)),

@@ -107,15 +107,19 @@ class LipTeacher:
         Raises:
             SettingsError: the network was built for lip shapes of another size.
         """
-        values = {
-            "lip_components": self.basis.components,
-            "lip_spread": self.basis.spread,
-            "lip_flow": flow_basis(self.basis, self.mean),
-            "lip_mean": self.mean,
-        }
+        values: dict[str, NDArray[np.float32]] = (
+            {}
+            if ears_only
+            else {
+                "lip_components": self.basis.components,
+                "lip_spread": self.basis.spread,
+                "lip_flow": flow_basis(self.basis, self.mean),
+                "lip_mean": self.mean,
+            }
+        )
         try:
             cast(nn.Module, network.audio_encoder).load_state_dict(self.encoder.state_dict())
-            for name, value in () if ears_only else values.items():
+            for name, value in values.items():
                 cast(Tensor, getattr(network, name)).copy_(torch.from_numpy(value))
         except RuntimeError as exc:
             msg = (

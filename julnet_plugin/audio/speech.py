@@ -1,4 +1,4 @@
-"""What a multilingual speech recogniser hears, every 20 ms.
+"""The offline default: what a multilingual speech recogniser hears, every 20 ms.
 
 Inside are the first layers of OpenAI's Whisper (tiny), as Daily's Smart Turn 3.2 carries them to tell whether somebody
 has finished speaking in any of 23 languages. On speakers it never met it tells the opening of the lips clearly better
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from julnet_plugin import hookimpl
-from julnet_plugin.audio.features import STEP_S, silence, speech_rms
+from julnet_plugin.audio.features import STEP, SteppedFeatures, speech_rms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 WEIGHTS = Path(__file__).with_name("speech.safetensors")
 BLOCK_STEPS = 400  #: the recogniser hears 8 s at once
 MELS, WIDTH, HEADS = 80, 384, 6
-_STEP = 320  #: samples in one 20 ms step
 _HOP, _FFT = 160, 400  #: of the spectrogram, samples
 _SPEECH_RMS = 1.5  #: level of speech that the recogniser was taught with: about unit variance over pauses and all
 _RANGE = 8.0  #: decades below the loudest that a spectrogram keeps
@@ -45,11 +44,11 @@ class Recogniser(NamedTuple):
     silence: NDArray[np.float32]  #: (D,) what digital silence sounds like
 
 
-class SpeechFeatures:
+class SpeechFeatures(SteppedFeatures):
     """The principal directions of a recogniser's second layer (D = 96).
 
     Each direction is divided by the square root of its spread over training speech, halfway to equal spreads. Silent
-    steps are all alike: what the recogniser makes of digital silence, which is what keeps a mouth closed.
+    steps are what the recogniser makes of digital silence.
 
     Source:
         Radford et al., Robust Speech Recognition via Large-Scale Weak Supervision, 2022 (the encoder).
@@ -57,22 +56,13 @@ class SpeechFeatures:
 
     name = "whisper-96"
     size = 96
-    step_s = STEP_S
 
-    def extract(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Features of a whole utterance; see `interfaces.AudioFeatures.extract`.
-
-        Shape:
-            samples: (n,) mono 16 kHz in [-1, 1].
-            returns: (S, 96) float32, S = ceil(n / 320).
-        """
-        samples = np.nan_to_num(np.asarray(samples, np.float32))
-        if samples.size == 0:
-            return np.zeros((0, self.size), np.float32)
+    def _heard(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         known = recogniser()
-        heard = hear(samples, known.encoder, known.mel, known.mean, known.directions)
-        heard[silence(samples)] = known.silence
-        return heard
+        return hear(samples, known.encoder, known.mel, known.mean, known.directions)
+
+    def _silence(self) -> NDArray[np.float32]:
+        return recogniser().silence
 
 
 def hear(
@@ -95,15 +85,15 @@ def hear(
     """
     import torch
 
-    count = math.ceil(samples.size / _STEP)
+    count = math.ceil(samples.size / STEP)
     level = np.float32(_SPEECH_RMS / speech_rms(samples))
     width = WIDTH if directions is None else directions.shape[1]
     heard, weight = np.zeros((count, width), np.float32), np.zeros((count, 1), np.float32)
     fade = np.minimum(np.arange(1, BLOCK_STEPS + 1), np.arange(BLOCK_STEPS, 0, -1)).astype(np.float32)[:, None]
     last = count - BLOCK_STEPS  # what is shorter than a block lies at its end, as in the recogniser's own training
     for start in sorted({*range(0, max(last, 0), BLOCK_STEPS // 2), last}):
-        first = start * _STEP + _STEP // 2  # vector k of the encoder is centred on its step's beginning, ours amid it
-        block = np.zeros(BLOCK_STEPS * _STEP, np.float32)
+        first = start * STEP + STEP // 2  # vector k of the encoder is centred on its step's beginning, ours amid it
+        block = np.zeros(BLOCK_STEPS * STEP, np.float32)
         part = samples[max(first, 0) : max(first + block.size, 0)]
         block[max(-first, 0) : max(-first, 0) + part.size] = part * level
         with torch.inference_mode():

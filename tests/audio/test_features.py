@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from julnet_plugin.audio.features import PhoneFeatures, silence, speech_rms
+from julnet_plugin.audio.features import silence, speech_rms
+from julnet_plugin.audio.phones import PhoneFeatures
 from julnet_plugin.audio.windows import feature_windows
 from julnet_plugin.media.audio import resample_mono_16k
 
@@ -54,7 +55,7 @@ def test_a_pause_inside_a_line_is_silence(line: np.ndarray) -> None:
 
 def test_blocks_do_not_show_in_long_speech(line: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = PhoneFeatures().extract(line)
-    monkeypatch.setattr("julnet_plugin.audio.features._BLOCK_S", 1.6)
+    monkeypatch.setattr("julnet_plugin.audio.phones._BLOCK_S", 1.6)
     blocks = PhoneFeatures().extract(line)
     assert blocks.shape == whole.shape
     assert np.mean(blocks.argmax(axis=1) == whole.argmax(axis=1)) > 0.75
