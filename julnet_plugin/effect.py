@@ -28,6 +28,7 @@ from julnet_plugin.pipeline.paint import Painter, paint_range
 from julnet_plugin.pipeline.patches import PatchMaker
 from julnet_plugin.pipeline.plan import choose_faces, find_faces, fit_crops, plan_shots
 from julnet_plugin.pipeline.references import REFERENCES, References, choose_frames, cut_references
+from julnet_plugin.pipeline.rehearsal import FRAMES
 from julnet_plugin.pipeline.scripts import write_scripts
 from julnet_plugin.pipeline.sheet import write_reports
 from julnet_plugin.pipeline.takedata import TakeData
@@ -143,7 +144,7 @@ def plan_take(
 
     cache.made("grain", planned, data / GRAIN, measure)
     wanted = {name: identity[name] for name in ("face", "refs", "seed", "model")}
-    wanted["habit"] = job.settings.mouth.habit
+    wanted |= {"habit": job.settings.mouth.habit, "rehearsal": FRAMES}
     shape = {"count": job.engine.info.n_refs, "crop": list(job.engine.info.crop_size)}
     cache.made("references", {**planned, **wanted, **shape}, data / REFERENCES, cut)
     return shots, References.load(data / REFERENCES)

@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from julnet_plugin.face.tracks import Tracking
     from julnet_plugin.manager import Manager
     from julnet_plugin.media.reader import HeldPlate, PlateFrame, PlateReader
-    from julnet_plugin.pipeline.cropdata import CropChunk, Plan
+    from julnet_plugin.pipeline.cropdata import CropChunk
     from julnet_plugin.pipeline.dub import Dub
     from julnet_plugin.pipeline.inputs import Job
     from julnet_plugin.pipeline.plan import ShotPlan
@@ -66,6 +66,14 @@ class Preview:
     rough: bool = False  #: from a few frames near by: the take's references and how the face is held can differ
 
 
+class _Painted(NamedTuple):
+    """A frame, its own crop (h, w, 3) in display RGB, and what was drawn on it; None where the network isn't asked."""
+
+    frame: PlateFrame
+    crop: NDArray[np.float32] | None
+    chunk: CropChunk | None
+
+
 class _Scene:
     """A stretch of a plate, ready to be drawn from."""
 
@@ -79,14 +87,17 @@ class _Scene:
         """Stop the painter's threads."""
         self._painter.close()
 
-    def paint(self, frames: Sequence[PlateFrame]) -> list[tuple[PlateFrame, CropChunk | None]]:
-        """What the network draws for some frames that follow one another, each by itself; None where it isn't asked."""
+    def paint(self, frames: Sequence[PlateFrame]) -> list[_Painted]:
+        """What the network draws for some frames that follow one another, each by itself."""
         first = self.job.frames.start
         cuts = [self._painter.cut(frame, first) for frame in frames]
         at = frames[0].index - first
         chunk = self._painter.paint(iter(cuts), range(at, at + len(frames)), lambda: None)
         rows = {int(position): row for row, position in enumerate(chunk.frames)}
-        return [(frame, _one_of(chunk, rows.get(frame.index - first))) for frame in frames]
+        return [
+            _Painted(frame, cut.crop, _one_of(chunk, rows.get(frame.index - first)))
+            for frame, cut in zip(frames, cuts, strict=True)
+        ]
 
 
 def _one_of(chunk: CropChunk, row: int | None) -> CropChunk | None:
@@ -142,10 +153,10 @@ class Previews:
             if near.frames == job.frames:
                 scene = self._scene(job, plate, progress)
                 decoded: PlateFrame = self._keep("picture", (request.plate, frame), lambda: self._decoded(plate, frame))
-                return self._draw(plate, scene, *scene.paint([decoded])[0])
+                return self._draw(plate, scene, scene.paint([decoded])[0])
             held = self._held_of(job.info, near.frames)
             scene = self._scene(near, held, progress)
-            return replace(self._draw(held, scene, *scene.paint([held.frame(frame)])[0]), rough=True)
+            return replace(self._draw(held, scene, scene.paint([held.frame(frame)])[0]), rough=True)
 
     def frames(self, request: RedubRequest, frames: FrameRange, progress: ProgressFn) -> Iterator[Preview]:
         """Frames one after the other, as fast as the machine can: what plays while nothing is rendered yet.
@@ -174,7 +185,7 @@ class Previews:
                 scene, together = self._scene(job, plate, progress), 2 * job.workers
                 decoded = stack.enter_context(closing(prefetch(plate.frames(part), together)))
                 painted = stack.enter_context(closing(prefetch(_painted(scene, decoded, together), together)))
-                draw = partial(self._drawn, plate, scene)
+                draw = partial(self._draw, plate, scene)
                 yield from stack.enter_context(closing(ordered_map(draw, painted, pool, together)))
             at = part.stop
 
@@ -267,45 +278,40 @@ class Previews:
         shown = id(tracking), job.request.face, chosen.groups, chosen.of_frame.tobytes()
         key = shown, job.model, job.settings.mouth, job.engine.info.crop_size
         references: References = self._keep(
-            "references", key, lambda: cut_references(job, plate, shots.plan, choices, chosen)
+            "references", key, lambda: cut_references(job, plate, shots.plan, choices, chosen, rehearse=False)
         )
         return shots, references
 
-    def _draw(self, plate: PlateReader, scene: _Scene, decoded: PlateFrame, chunk: CropChunk | None) -> Preview:
+    def _draw(self, plate: PlateReader, scene: _Scene, painted: _Painted) -> Preview:
         """Composite one frame; safe in several threads."""
-        from julnet_plugin.pipeline.cropdata import Plan
-
-        job, shots, frame = scene.job, scene.shots, decoded.index
+        job, frame = scene.job, painted.frame.index
         position = frame - job.frames.start
-        if chunk is None:
-            picture = job.transform.to_preview(decoded.rgb)
+        if painted.chunk is None:
+            picture = job.transform.to_preview(painted.frame.rgb)
         else:
-            one = Plan(**{name: getattr(shots.plan, name)[[position]] for name in Plan.__dataclass_fields__})
-            picture = self._composited(job, plate, one, chunk, decoded)
+            picture = self._composited(scene, plate, painted, painted.chunk)
         return Preview(
             frame=frame,
             picture=picture,
-            redubbed=chunk is not None,
+            redubbed=painted.chunk is not None,
             references=tuple(scene.references.frames_at(position)),
             thumbnails=scene.references.thumbnails_at(position, THUMBNAIL),
         )
 
-    def _drawn(self, plate: PlateReader, scene: _Scene, painted: tuple[PlateFrame, CropChunk | None]) -> Preview:
-        return self._draw(plate, scene, *painted)
-
-    def _composited(
-        self, job: Job, plate: PlateReader, plan: Plan, chunk: CropChunk, decoded: PlateFrame
-    ) -> NDArray[np.uint8]:
+    def _composited(self, scene: _Scene, plate: PlateReader, painted: _Painted, chunk: CropChunk) -> NDArray[np.uint8]:
         """The frame with what was drawn laid in, as a take has it."""
         from julnet_plugin.matte.calibration import calibration_of
         from julnet_plugin.matte.document import MatteDocument
-        from julnet_plugin.pipeline.patches import PatchMaker
+        from julnet_plugin.pipeline.cropdata import Plan
+        from julnet_plugin.pipeline.patches import PictureMaker
         from julnet_plugin.pipeline.takedata import TakeData
 
-        info, frame = job.engine.info, decoded.index
+        job, decoded, frame = scene.job, painted.frame, painted.frame.index
+        info, here = job.engine.info, [frame - job.frames.start]
+        plan = Plan(**{name: getattr(scene.shots.plan, name)[here] for name in Plan.__dataclass_fields__})
         data = TakeData(self.folder, FrameRange(start=frame, stop=frame + 1), plan)
         data.hold(0, chunk)
-        maker = PatchMaker(
+        maker = PictureMaker(
             data=data,
             plate=plate,
             transform=job.transform,
@@ -316,7 +322,7 @@ class Previews:
             seed=job.request.seed,
         )
         layers = maker.layers(frame)
-        patch = None if layers is None else maker.patch(decoded, layers)
+        patch = None if layers is None else maker.patch(decoded, layers, painted.crop)
         pixels = decoded.rgb.copy()
         if patch is not None:
             pixels[patch.rect.slices] = patch.pixels
@@ -395,9 +401,7 @@ def faces_on(media: Path, frame: int, manager: Manager) -> list[dict[str, list[f
     ]
 
 
-def _painted(
-    scene: _Scene, decoded: Iterator[PlateFrame], together: int
-) -> Iterator[tuple[PlateFrame, CropChunk | None]]:
+def _painted(scene: _Scene, decoded: Iterator[PlateFrame], together: int) -> Iterator[_Painted]:
     """Frames with what the network draws for them, some at a time, so that all of its threads have work."""
     while group := list(itertools.islice(decoded, together)):
         yield from scene.paint(group)

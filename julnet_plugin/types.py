@@ -149,6 +149,10 @@ class Rect:
         """Rows."""
         return self.y1 - self.y0
 
+    def holds(self, other: Rect) -> bool:
+        """Whether another rectangle lies inside this one."""
+        return self.x0 <= other.x0 and self.y0 <= other.y0 and other.x1 <= self.x1 and other.y1 <= self.y1
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """(rows, columns), to index an (H, W, …) array."""

@@ -50,6 +50,19 @@ class DisplayTransform(Protocol):
         ...
 
 
+class Picture(Protocol):
+    """A plate's picture that rectangles are cut from: an array, or what converts no more than is asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+        ...
+
+    def __getitem__(self, where: tuple[slice, slice], /) -> PixelArray:
+        """Rows and columns, in the plate's dtype and colour space."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CropLayers:
     """What one frame has in crop space, all arrays of one size (h, w).
@@ -99,16 +112,20 @@ class Compositor:
         transform: between plate values and display RGB.
         settings: see `config.ComposeSettings`.
         seed: of the grain.
+        maps: whether σ, error and matte are wanted on the plate; else they are 0 in the patches.
     """
 
-    def __init__(self, transform: DisplayTransform, settings: ComposeSettings | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, transform: DisplayTransform, settings: ComposeSettings | None = None, seed: int = 0, *, maps: bool = True
+    ) -> None:
         self.transform = transform
         self.settings = settings or ComposeSettings()
         self.seed = seed
+        self.maps = maps
 
     def composite(
         self,
-        plate: PixelArray,
+        plate: Picture,
         layers: CropLayers,
         plate_from_crop: Float64,
         frame: int,
@@ -132,11 +149,11 @@ class Compositor:
         reach = covered_rect(region, matrix, plate.shape[:2])
         if reach is None:
             return None
-        maps = warp_maps(_stacked(layers, region), matrix, reach)
+        maps = warp_maps(self._stacked(layers, region), matrix, reach)
         rect = tightened(reach, maps[..., 0] >= COVERAGE_FLOOR)
         if rect is None:
             return None
-        coverage, sigma, error, matte = _unstacked(maps, reach, rect)
+        coverage, sigma, error, matte = self._unstacked(maps, reach, rect)
         if layers.edits is not None:
             layers.edits.put_into(matte, rect, drawn=_drawn(maps, reach, rect))
         shown = self._generated(plate, layers, region, plate_from_crop, rect, matte)
@@ -158,7 +175,7 @@ class Compositor:
 
     def _generated(
         self,
-        plate: PixelArray,
+        plate: Picture,
         layers: CropLayers,
         region: FloatArray,
         plate_from_crop: Float64,
@@ -177,7 +194,7 @@ class Compositor:
 
     def _matched(
         self,
-        plate: PixelArray,
+        plate: Picture,
         layers: CropLayers,
         picture: FloatArray,
         region: FloatArray,
@@ -195,7 +212,32 @@ class Compositor:
         offset = rim_offset(image, np.asarray(source, np.float32), np.asarray(region, np.float32), doubt)
         return image + self.settings.colour_match * offset
 
-    def _sampled(self, plate: PixelArray, affine: Float64, size: tuple[int, ...]) -> Float32:
+    def _stacked(self, layers: CropLayers, region: FloatArray) -> Float32:
+        """Region, coverage, σ, error and perhaps the matte and where it counts in one array, 0 outside the region."""
+        drawn = (region > 0).astype(np.float32)
+        planes = [layers.coverage]
+        planes += [layers.sigma, layers.error] if self.maps else []
+        wanted = self.maps or (layers.drive is not None and layers.drive.moves)
+        planes += [layers.matte, drawn] if layers.matte is not None and wanted else []
+        masked = [np.multiply(p, drawn, dtype=np.float32) for p in planes]
+        return np.asarray(cv2.merge([np.asarray(region, np.float32), *masked]), np.float32)
+
+    def _unstacked(self, maps: Float32, reach: Rect, rect: Rect) -> tuple[Float32, Float32, Float32, Float32]:
+        """Cut warped maps to the tight rectangle; everything is 0 outside the region, tiny coverage is 0."""
+        y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
+        cut = maps[y : y + rect.height, x : x + rect.width]
+        coverage, *rest = (np.ascontiguousarray(cut[..., k]) for k in range(1, cut.shape[-1]))
+        sigma, error = (rest.pop(0), rest.pop(0)) if self.maps else (np.zeros_like(coverage), np.zeros_like(coverage))
+        matte = np.zeros_like(coverage)
+        if rest:  # between pixels of the region only: at its rim white must stay white
+            matte = np.divide(rest[0], rest[1], out=matte, where=rest[1] > 0)
+        outside = ~_drawn(maps, reach, rect)
+        for plane in (coverage, sigma, error, matte):
+            plane[outside] = 0
+        coverage[coverage < COVERAGE_FLOOR] = 0
+        return np.minimum(coverage, 1), sigma, error, np.clip(matte, 0, 1)
+
+    def _sampled(self, plate: Picture, affine: Float64, size: tuple[int, ...]) -> Float32:
         """The plate's crop in display RGB, converting only the rectangle that it needs."""
         matrix = _scaled(affine, size)
         rect = covered_rect(np.ones(size, np.float32), matrix, plate.shape[:2])
@@ -283,15 +325,6 @@ def _scaled(plate_from_crop: Float64, size: tuple[int, ...]) -> Float64:
     return scaled(plate_from_crop, (size[0], size[1]))
 
 
-def _stacked(layers: CropLayers, region: FloatArray) -> Float32:
-    """Region, coverage, σ, error and perhaps the matte and where it counts in one array, 0 outside the region."""
-    drawn = (region > 0).astype(np.float32)
-    planes = [layers.coverage, layers.sigma, layers.error]
-    planes += [] if layers.matte is None else [layers.matte, drawn]
-    masked = [np.multiply(p, drawn, dtype=np.float32) for p in planes]
-    return np.asarray(cv2.merge([np.asarray(region, np.float32), *masked]), np.float32)
-
-
 def _driven(drive: DriveState | None, coverage: Float32, matte: Float32) -> Float32:
     """Coverage after the matte gave the plate back; the same array where it gives nothing back."""
     if drive is None or drive.mode != "hold_plate" or drive.amount == 0:
@@ -305,18 +338,3 @@ def _drawn(maps: Float32, reach: Rect, rect: Rect) -> NDArray[np.bool_]:
     """Where the model drew, of warped maps cut to the tight rectangle."""
     y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
     return np.asarray(maps[y : y + rect.height, x : x + rect.width, 0] >= COVERAGE_FLOOR)
-
-
-def _unstacked(maps: Float32, reach: Rect, rect: Rect) -> tuple[Float32, Float32, Float32, Float32]:
-    """Cut warped maps to the tight rectangle; everything is 0 outside the region, tiny coverage is 0."""
-    y, x = rect.y0 - reach.y0, rect.x0 - reach.x0
-    cut = maps[y : y + rect.height, x : x + rect.width]
-    coverage, sigma, error = (np.ascontiguousarray(cut[..., k]) for k in range(1, 4))
-    matte = np.zeros_like(sigma)
-    if cut.shape[-1] > 4:  # between pixels of the region only: at its rim white must stay white
-        matte = np.divide(cut[..., 4], cut[..., 5], out=matte, where=cut[..., 5] > 0)
-    outside = ~_drawn(maps, reach, rect)
-    for plane in (coverage, sigma, error, matte):
-        plane[outside] = 0
-    coverage[coverage < COVERAGE_FLOOR] = 0
-    return np.minimum(coverage, 1), sigma, error, np.clip(matte, 0, 1)

@@ -38,7 +38,7 @@ _REACH_RAD = 0.105  #: (6°) poses further than this from every group's want a g
 _LEAST = 12  #: … if there are so many frames of them
 _MOST_GROUPS = 6
 _SWITCH = 6.0  #: what going to another group costs; a frame in a wrong group costs its squared distance in reaches
-_CLEAR = 0.1  #: share of the mouth that something may lie over on a reference, if there are any others
+CLEAR = 0.1  #: share of the mouth that something may lie over on a reference, if there are any others
 _BESIDE = 2  #: frames on either side of a covered one that are not taken either
 _AGAIN = 0.4  #: cost by which a seed may prefer one frame to another
 
@@ -80,7 +80,7 @@ def choose_references(
     frames = np.arange(track.frames.start, track.frames.stop)
     usable = track.found & ~np.isin(frames, list(exclude))
     over = maximum_filter1d(np.asarray(track.quality["covered"]), 2 * _BESIDE + 1)
-    if (clear := usable & (over <= _CLEAR)).any():
+    if (clear := usable & (over <= CLEAR)).any():
         usable = clear
     rows = pick_references(
         track.landmarks,

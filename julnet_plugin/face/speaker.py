@@ -165,21 +165,26 @@ def _follows_sound(track: FaceTrack, tracking: Tracking, envelope: NDArray[np.fl
     if len(rows) < _MIN_SPEECH_S * rate:
         return 0.0
     gap = track.quality["aperture"][rows].astype(np.float64)
-    return best_correlation(gap, np.asarray(envelope), rows + track.frames.start - tracking.span.start, rate)
+    return best_correlation(gap, np.asarray(envelope), rows + track.frames.start - tracking.span.start, rate)[0]
 
 
 def best_correlation(
     lips: NDArray[np.floating[Any]], sound: NDArray[np.floating[Any]], frames: NDArray[np.integer[Any]], rate_hz: float
-) -> float:
+) -> tuple[float, int]:
     """Correlation of what lips do with what their sound would have them do, at the best lag of up to 0.12 s.
 
     Shape:
         lips: (n,) on some frames.
         sound: (T,) on every frame.
         frames: (n,) which of the T those are.
+
+    Returns:
+        The correlation and its lag in frames, positive where lips show what is heard later.
     """
     reach = round(_LAGS_S * rate_hz)
-    return max(_correlation(lips, sound[np.clip(frames + lag, 0, len(sound) - 1)]) for lag in range(-reach, reach + 1))
+    return max(
+        (_correlation(lips, sound[np.clip(frames + lag, 0, len(sound) - 1)]), lag) for lag in range(-reach, reach + 1)
+    )
 
 
 def _correlation(a: NDArray[np.floating[Any]], b: NDArray[np.floating[Any]]) -> float:

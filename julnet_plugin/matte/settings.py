@@ -173,6 +173,11 @@ class DriveState:
     amount: float
     reference_frame: int | None = None
 
+    @property
+    def moves(self) -> bool:
+        """Whether the matte changes the picture."""
+        return self.mode != "flag" and self.amount > 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drive:

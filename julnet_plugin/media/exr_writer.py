@@ -119,7 +119,7 @@ class LayersSession(_ExrSession):
             st = np.zeros((*patch.sigma.shape, 2), np.float32) if patch.st is None else patch.st
             values = (patch.sigma, patch.error, patch.matte, st[..., 0], st[..., 1])
             maps = {name: np.asarray(plane, np.float32) for name, plane in zip(_MAPS, values, strict=True)}
-            under = frame.rgb[rect.slices]
+            under = frame.part(rect)
             rgba = premultiplied(under, patch.pixels, np.asarray(patch.coverage, np.float32))
             pixels, coverage = patch.unheld or (patch.pixels, patch.coverage)
             unheld = premultiplied(under, pixels, np.asarray(coverage, np.float32)) if self._unheld else rgba

@@ -275,7 +275,7 @@ class DubPictures:
         picture = self._converted(frame) if self._native else self._encoded(frame)
         if patch is not None:
             outer = chroma_rect(patch.rect, self.encoding, picture.width, picture.height)
-            plate = self._shown(frame.rgb[outer.slices])
+            plate = self._shown(frame.part(outer))
             lay_patch(picture, self.encoding, plate, patch, self._shown(patch.pixels))
         if "yuva" in self.encoding.pixel_format:
             write_alpha(picture, patch)

@@ -18,13 +18,13 @@ from julnet_plugin.media.container import open_input, picture_stream, reason
 from julnet_plugin.media.planes import assume_tags, converts_in_parts, part_to_rgb, to_rgb, upright
 from julnet_plugin.media.probe import probe
 from julnet_plugin.media.sequence import decode_picture, frame_path, picture_decoder
-from julnet_plugin.types import FrameRange, MediaInfo
+from julnet_plugin.types import FrameRange, MediaInfo, Rect
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
-    from julnet_plugin.types import PixelArray, Rect
+    from julnet_plugin.types import PixelArray
 
 #: How far back to look for a key frame at first; doubled until one is found at or before the wanted frame.
 _LOOK_BACK_S = 0.5
@@ -43,7 +43,7 @@ class PlateFrame:
         native: the decoder's frame, upright and with its colour tags set; None for OpenEXR.
     """
 
-    __slots__ = ("_lock", "_rgb", "index", "native", "time_s")
+    __slots__ = ("_lock", "_part", "_rgb", "index", "native", "time_s")
 
     def __init__(
         self, index: int, time_s: float, native: av.VideoFrame | None = None, rgb: PixelArray | None = None
@@ -55,6 +55,7 @@ class PlateFrame:
         self.time_s = time_s
         self.native = native
         self._rgb = rgb
+        self._part: tuple[Rect, PixelArray] | None = None
         self._lock = threading.Lock()
 
     @property
@@ -74,14 +75,24 @@ class PlateFrame:
     def part(self, rect: Rect) -> PixelArray:
         """The same numbers as `rgb` inside a rectangle; where the format allows, nothing else is converted.
 
+        The part that was asked for last is kept: what lies inside it is cut from it.
+
         Shape:
             (rect.height, rect.width, 3). Do not write to it.
         """
         with self._lock:
-            whole, native = self._rgb, self.native
+            whole, native, last = self._rgb, self.native, self._part
         if whole is not None or native is None or not converts_in_parts(native):
             return self.rgb[rect.slices]
-        return part_to_rgb(native, rect)
+        if last is None or not last[0].holds(rect):
+            last = self._part = rect, part_to_rgb(native, rect)
+        outer, pixels = last
+        return pixels[rect.y0 - outer.y0 : rect.y1 - outer.y0, rect.x0 - outer.x0 : rect.x1 - outer.x0]
+
+    @property
+    def view(self) -> PlateView:
+        """The picture, of which only what is cut out of it is made RGB."""
+        return PlateView(self)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -90,6 +101,20 @@ class PlateFrame:
             return self.native.width, self.native.height
         height, width = self.rgb.shape[:2]
         return width, height
+
+
+class PlateView:
+    """Cuts rectangles from a frame as from its `rgb`, without converting the rest."""
+
+    def __init__(self, frame: PlateFrame) -> None:
+        self._frame = frame
+        width, height = frame.size
+        self.shape = (height, width, 3)
+
+    def __getitem__(self, where: tuple[slice, slice]) -> PixelArray:
+        """Rows and columns, both as plain slices (see `Rect.slices`)."""
+        rows, columns = where
+        return self._frame.part(Rect(x0=columns.start, y0=rows.start, x1=columns.stop, y1=rows.stop))
 
 
 class PlateReader:

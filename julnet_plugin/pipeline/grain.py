@@ -34,17 +34,17 @@ def measure_grain(plate: PlateReader, plan: Plan, frames: FrameRange, transform:
     firsts = {frames.start + int(p) for shot in range(shots) for p in _spread(plan, shot)}
     waiting: dict[int, Float32] = {}  # the first of a pair, by the frame that its second is
     for frame in frames_at(plate, {f for first in firsts for f in (first, first + 1)}):
-        height, width = frame.rgb.shape[:2]
+        width, height = frame.size
         before = waiting.pop(frame.index, None)
         if before is not None:  # both are cut where the first one's face is
             position = frame.index - 1 - frames.start
             rect = crop_rect(plan.plate_from_crop[position], width, height)
             assert rect is not None
-            meters[int(plan.shot[position])].add(before, transform.to_display(frame.rgb[rect.slices]))
+            meters[int(plan.shot[position])].add(before, transform.to_display(frame.part(rect)))
         if frame.index in firsts:
             rect = crop_rect(plan.plate_from_crop[frame.index - frames.start], width, height)
             if rect is not None:
-                waiting[frame.index + 1] = transform.to_display(frame.rgb[rect.slices])
+                waiting[frame.index + 1] = transform.to_display(frame.part(rect))
     levels = [meter.levels() for meter in meters]
     known = np.stack([np.zeros((2, 3), np.float32) if level is None else level for level in levels])
     known[known[:, 0, 0] < _UNSEEN] = 0

@@ -56,12 +56,28 @@ def lip_habit(
     away = np.where(seen[:, None], basis.encode(lips, closed) - heard, 0)
     mean = weight @ away / frames
     length_s = frames / rate_hz
-    shown, asked = inner_gap(lips), inner_gap(closed + basis.decode(heard))
-    rows = np.flatnonzero(seen)
-    agreement = best_correlation(shown[rows], asked, rows, rate_hz)
-    theirs = float(np.clip((agreement - _STRANGER) / (_SPEAKER - _STRANGER), 0, 1))
+    theirs, _ = whose_speech(lips, closed, heard, seen, basis, rate_hz)
     habit = mean * theirs * length_s / (length_s + _PRIOR_S)
     return np.asarray(_not_mumbling(habit, basis), np.float32)
+
+
+def whose_speech(
+    lips: NDArray[np.floating[Any]],
+    closed: NDArray[np.floating[Any]],
+    heard: Float32,
+    seen: NDArray[np.bool_],
+    basis: LipBasis,
+    rate_hz: float,
+) -> tuple[float, int]:
+    """How surely the speech is that of the person who is seen, in [0, 1], and how many frames after the lips it is.
+
+    Args and shapes:
+        as `lip_habit`; at least one frame is seen.
+    """
+    shown, asked = inner_gap(lips), inner_gap(closed + basis.decode(heard))
+    rows = np.flatnonzero(seen)
+    agreement, lag = best_correlation(shown[rows], asked, rows, rate_hz)
+    return float(np.clip((agreement - _STRANGER) / (_SPEAKER - _STRANGER), 0, 1)), lag
 
 
 def _not_mumbling(habit: NDArray[np.float64], basis: LipBasis) -> NDArray[np.float64]:

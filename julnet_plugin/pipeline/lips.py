@@ -143,10 +143,10 @@ class LipWatcher:
 
     def _landmarks(self, frame: PlateFrame, patch: Patch, plate_from_crop: Float64, angles: Float64) -> Float64 | None:
         """(478, 3) plate pixels."""
-        window = _window(plate_from_crop, frame.rgb.shape)
+        window = _window(plate_from_crop, frame.size)
         if window is None:
             return None
-        finished = _seen_through(window, frame.rgb, patch)
+        finished = _seen_through(window, frame.part(window), patch)
         picture = np.ascontiguousarray(self._transform.to_preview(finished))
         corner = np.array([window.x0, window.y0, 0.0])
         if not isinstance(self._tracker, FollowingTracker):
@@ -176,20 +176,20 @@ def lips_name(number: int) -> str:
     return f"lips.{number:06d}.npz"
 
 
-def _window(plate_from_crop: Float64, shape: tuple[int, ...]) -> Rect | None:
-    """Plate pixels around the face; None where they lie beside the picture."""
+def _window(plate_from_crop: Float64, size: tuple[int, int]) -> Rect | None:
+    """Plate pixels around the face; None where they lie beside the picture of this (width, height)."""
     a, low, high = plate_from_crop, -_AROUND, np.array([CROP_W, CROP_H]) + _AROUND
     corners = np.array([[low, low], [high[0], low], [low, high[1]], [high[0], high[1]]]) @ a[:, :2].T + a[:, 2]
     (x0, y0), (x1, y1) = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
-    rect = Rect(x0=max(int(x0), 0), y0=max(int(y0), 0), x1=min(int(x1), shape[1]), y1=min(int(y1), shape[0]))
+    rect = Rect(x0=max(int(x0), 0), y0=max(int(y0), 0), x1=min(int(x1), size[0]), y1=min(int(y1), size[1]))
     return rect if rect.width > 8 and rect.height > 8 else None
 
 
 def _seen_through(window: Rect, plate: PixelArray, patch: Patch) -> PixelArray:
-    """The part of the finished frame that lies in a rectangle; the rest of the frame is not copied."""
+    """The part of the finished frame that lies in a rectangle, from the plate's part."""
     x0, y0 = max(window.x0, patch.rect.x0), max(window.y0, patch.rect.y0)
     x1, y1 = min(window.x1, patch.rect.x1), min(window.y1, patch.rect.y1)
-    part = plate[window.slices].copy()
+    part = plate.copy()
     if x1 > x0 and y1 > y0:
         inside = patch.pixels[y0 - patch.rect.y0 : y1 - patch.rect.y0, x0 - patch.rect.x0 : x1 - patch.rect.x0]
         part[y0 - window.y0 : y1 - window.y0, x0 - window.x0 : x1 - window.x0] = inside

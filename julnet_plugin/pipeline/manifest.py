@@ -307,9 +307,15 @@ def _shots(choices: Iterable[ShotChoice], references: References) -> list[dict[s
             "face": choice.face,
             "why": choice.why,
             "references": references.frames_of(choice.shot),
+            "sigma_gain": _mean_gain(references.shot_gain(choice.shot)),
         }
         for choice in choices
     ]
+
+
+def _mean_gain(gain: NDArray[np.float32] | None) -> float | None:
+    """What σ was multiplied by on average; None where it was not tried on frames of the shot."""
+    return None if gain is None else round(float(gain.mean()), 4)
 
 
 def _reference_distance(plan: Plan, frames: FrameRange, references: References) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from julnet_plugin.face.crop import region_mask
 from julnet_plugin.pipeline.cropdata import DATA, ChunkBuilder, CropChunk, Plan, chunk_name
 from julnet_plugin.pipeline.outputs import joined
 from julnet_plugin.pipeline.references import frame_crop
+from julnet_plugin.pipeline.rehearsal import over_crop
 from julnet_plugin.pipeline.takedata import box_of
 from julnet_plugin.pipeline.threads import InOrder, blas_in_one_thread, ordered_map, prefetch
 from julnet_plugin.types import FrameRange
@@ -50,6 +51,10 @@ class ReferenceCrops(Protocol):
 
     def lips_of(self, group: int) -> Float32:
         """(N + 1, 48, 3) lips of the references and, last, the shot's closed mouth, in face units."""
+        ...
+
+    def gain_of(self, group: int) -> Float32 | None:
+        """What to multiply σ by (GRID, GRID); see `rehearsal`."""
         ...
 
 
@@ -160,8 +165,10 @@ class Painter:
         for group in sorted({group for share in shares for group in share}):  # always in this order: sums are rounded
             rows = np.array([row for row, share in enumerate(shares) if group in share])
             self._use(group)
-            for row, layers in zip(rows, self._network(masked[rows], mask[rows], audio[rows]), strict=True):
-                drawn[row] = _mixed(drawn[row], layers, shares[row][group])
+            gain = self._gain(group)
+            for row, (image, *doubt) in zip(rows, self._network(masked[rows], mask[rows], audio[rows]), strict=True):
+                sigma, error = doubt if gain is None else (np.minimum(layer * gain, 1) for layer in doubt)
+                drawn[row] = _mixed(drawn[row], (image, sigma, error), shares[row][group])
         for whole in drawn:
             assert whole is not None
             builder.add(*whole)
@@ -174,6 +181,11 @@ class Painter:
             self.engine.use_crops(self.size)
             self.engine.set_references(self.references.images_of(group), self.references.lips_of(group))
             self._group = group
+
+    def _gain(self, group: int) -> Float32 | None:
+        """What to multiply σ and the predicted error by, over the crop."""
+        gain = self.references.gain_of(group)
+        return None if gain is None else over_crop(gain, self.size)
 
     def _network(self, masked: Float32, mask: Float32, audio: Float32) -> Iterator[tuple[Float32, Float32, Float32]]:
         """Image, σ and error of every frame."""

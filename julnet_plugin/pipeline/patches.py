@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from julnet_plugin.compose.paste import Compositor, CropLayers
 from julnet_plugin.config import ComposeSettings
 from julnet_plugin.matte.chain import MatteChain
-from julnet_plugin.pipeline.references import display_crop
+from julnet_plugin.pipeline.references import frame_crop
 from julnet_plugin.types import CropMaps, Rect
 
 if TYPE_CHECKING:
@@ -93,11 +93,11 @@ class PatchMaker:
 
     def layers(self, frame: int) -> FrameLayers | None:
         """The layers of one plate frame; None where the plate passes through."""
-        sigma, matte = self.data.sigma(frame), self.chain.matte(frame)
-        region = self.data.region(frame)
+        sigma, region = self.data.sigma(frame), self.data.region(frame)
+        state = self.document.drive.at(frame)
+        matte = None if sigma is None else self._matte(frame, sigma, state)
         if sigma is None or matte is None or region is None:
             return None
-        state = self.document.drive.at(frame)
         edits = None if self.overrides is None else self.overrides.frame(frame)
         if edits is not None and edits.crop is not None:
             matte = matte.copy()
@@ -116,9 +116,17 @@ class PatchMaker:
             edits=None if edits is None else edits.plate,
         )
 
-    def patch(self, frame: PlateFrame, layers: FrameLayers) -> Patch | None:
-        """Composite one frame; None where nothing of it lies on the plate."""
+    def patch(self, frame: PlateFrame, layers: FrameLayers, source: Float32 | None = None) -> Patch | None:
+        """Composite one frame; None where nothing of it lies on the plate.
+
+        Args:
+            frame: decoded.
+            layers: of the frame.
+            source: its crop (h, w, 3) in display RGB, where it was cut already.
+        """
         size = (layers.image.shape[0], layers.image.shape[1])
+        if source is None:
+            source = frame_crop(frame, self.transform, layers.plate_from_crop, size)
         crop = CropLayers(
             image=layers.image,
             coverage=layers.coverage,
@@ -126,14 +134,18 @@ class PatchMaker:
             sigma=layers.sigma,
             error=layers.error,
             matte=layers.matte,
-            source=display_crop(frame.rgb, self.transform, layers.plate_from_crop, size),
+            source=source,
             held=layers.held,
             drive=layers.drive,
             edits=layers.edits,
         )
         noise = self.data.noise(frame.index)
-        patch = self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index, noise)
+        patch = self._compositor.composite(frame.view, crop, layers.plate_from_crop, frame.index, noise)
         return None if patch is None else replace(patch, crop=_maps(layers))
+
+    def _matte(self, frame: int, sigma: Float32, state: DriveState) -> Float32 | None:
+        """The matte of a frame with this σ (h, w), before edits; None where the frame passes through."""
+        return self.chain.matte(frame)
 
     def _reference(self, state: DriveState) -> Float32 | None:
         """The plate's own crop on the frame that is held, read once; None where nothing is held or has no face."""
@@ -143,10 +155,20 @@ class PatchMaker:
         if frame not in self._held:
             self._held[frame] = None
             if frame in self.data.frames and self.data.plan.found[self.data.position(frame)]:
-                pixels = self.plate.frame(frame).rgb
-                affine = self.data.plate_from_crop(frame)
-                self._held[frame] = display_crop(pixels, self.transform, affine, self.data.crop_size())
+                affine, size = self.data.plate_from_crop(frame), self.data.crop_size()
+                self._held[frame] = frame_crop(self.plate.frame(frame), self.transform, affine, size)
         return self._held[frame]
+
+
+class PictureMaker(PatchMaker):
+    """Makes patches of which only the picture is wanted: a matte that moves nothing in it is not derived."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._compositor = Compositor(self.transform, self.settings, self.seed, maps=False)
+
+    def _matte(self, frame: int, sigma: Float32, state: DriveState) -> Float32 | None:
+        return super()._matte(frame, sigma, state) if state.moves else np.zeros_like(sigma)
 
 
 class MatteMaker(PatchMaker):
@@ -168,7 +190,7 @@ class MatteMaker(PatchMaker):
         for index in range(span.start, span.stop):
             yield PlateFrame(index, info.time_of(index), rgb=black)
 
-    def patch(self, frame: PlateFrame, layers: FrameLayers) -> Patch | None:
+    def patch(self, frame: PlateFrame, layers: FrameLayers, source: Float32 | None = None) -> Patch | None:
         """The patch of one frame, on black."""
         crop = CropLayers(
             image=np.zeros((*layers.matte.shape, 3), np.float32),
@@ -180,7 +202,7 @@ class MatteMaker(PatchMaker):
             drive=layers.drive,
             edits=layers.edits,
         )
-        patch = self._compositor.composite(frame.rgb, crop, layers.plate_from_crop, frame.index)
+        patch = self._compositor.composite(frame.view, crop, layers.plate_from_crop, frame.index)
         return None if patch is None else replace(patch, crop=_maps(layers))
 
 

@@ -7,7 +7,7 @@ pose, and around the frame where one group takes over from another, both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +16,10 @@ from julnet_plugin.errors import SettingsError, TakeError
 from julnet_plugin.pipeline.cropdata import PLAN, Plan, read_arrays, write_arrays
 from julnet_plugin.pipeline.mouths import lips_in_face, mouths_of
 from julnet_plugin.pipeline.plates import frames_at
+from julnet_plugin.pipeline.rehearsal import GRID, Shown, rehearsal_frames, rehearsed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from julnet_plugin.compose.paste import DisplayTransform
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
     from julnet_plugin.media.reader import PlateFrame, PlateReader
     from julnet_plugin.pipeline.cropdata import Plan
     from julnet_plugin.pipeline.inputs import Job
-    from julnet_plugin.types import PixelArray, Rect
 
 Float32 = NDArray[np.float32]
 
 REFERENCES = "references.npz"
-_ARRAYS = ("shots", "groups", "of_frame", "frames", "images", "lips", "angles")
+_ARRAYS = ("shots", "groups", "of_frame", "frames", "images", "lips", "angles", "rehearsed", "gains")
 _FADE = 2  #: frames on either side of a frame whose groups it is drawn with: a takeover lasts five frames
 
 
@@ -61,6 +61,8 @@ class References:
         lips: (rows, 3, 48, 3) the row's lips, its shot's closed mouth and the same as it is held in speech, in face
             units; takes that are older than habits have the first two.
         angles: (rows, 3) yaw, pitch, roll of the row's head in radians; NaN in takes that are older than this.
+        rehearsed: shots whose σ was tried on frames of their own; none in takes that are older than this.
+        gains: (len(rehearsed), GRID, GRID) what to multiply their σ by; see `rehearsal`.
     """
 
     def __init__(
@@ -73,9 +75,13 @@ class References:
         images: NDArray[np.uint16],
         lips: Float32,
         angles: NDArray[np.float64],
+        rehearsed: NDArray[np.int64],
+        gains: Float32,
     ) -> None:
         self.shots, self.groups, self.of_frame = shots, groups, of_frame
         self.frames, self.images, self.lips, self.angles = frames, images, lips, angles
+        self.rehearsed, self.gains = rehearsed, gains
+        self._thumbnails: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def images_of(self, group: int) -> Float32:
         """(N, h, w, 3) float32 display RGB."""
@@ -85,6 +91,14 @@ class References:
         """(N + 2, 48, 3): the lips of the references, the shot's closed mouth, the same as it is held in speech."""
         lips = self.lips[self.groups == group]
         return np.concatenate([lips[:, 0], lips[0, 1:]])
+
+    def gain_of(self, group: int) -> Float32 | None:
+        """What to multiply the σ of a group's frames by (GRID, GRID); None where it was not tried."""
+        return self.shot_gain(int(self.shots[int(np.searchsorted(self.groups, group))]))
+
+    def shot_gain(self, shot: int) -> Float32 | None:
+        """The same, of a shot."""
+        return next((gain for number, gain in zip(self.rehearsed, self.gains, strict=True) if number == shot), None)
 
     def closed_of(self, shot: int) -> Float32:
         """(48, 3): the shot's closed mouth, in face units."""
@@ -102,11 +116,16 @@ class References:
         """Lower faces of the references of one frame, for people to look at. (N, side, side, 3) display RGB."""
         import cv2
 
-        crops = self.images[self.groups == self.of_frame[position]]
-        square = min(crops.shape[1:3])
-        faces = [crop[-square:, :square] for crop in crops]
-        small = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in faces]
-        return (np.stack(small) // 257).astype(np.uint8) if small else np.zeros((0, side, side, 3), np.uint8)
+        group = int(self.of_frame[position])
+        if (group, side) not in self._thumbnails:
+            crops = self.images[self.groups == group]
+            square = min(crops.shape[1:3])
+            faces = [crop[-square:, :square] for crop in crops]
+            small = [cv2.resize(face, (side, side), interpolation=cv2.INTER_AREA) for face in faces]
+            made = (np.stack(small) // 257).astype(np.uint8) if small else np.zeros((0, side, side, 3), np.uint8)
+            made.flags.writeable = False  # frame after frame shows it
+            self._thumbnails[group, side] = made
+        return self._thumbnails[group, side]
 
     def shares(self, position: int) -> list[tuple[int, float]]:
         """Groups that draw a frame, and how much of it each does; they add up to 1.
@@ -128,7 +147,7 @@ class References:
 
     @classmethod
     def load(cls, path: Path) -> References:
-        """Read what `save` wrote; where a take is older than groups, each shot is one group.
+        """Read what `save` wrote; a take may be older than rehearsals, or than groups: then each shot is one group.
 
         Raises:
             TakeError: the file is missing or damaged.
@@ -140,16 +159,20 @@ class References:
 
 
 def _older(path: Path) -> dict[str, Any]:
-    """References of a take that is older than their poses, or than groups."""
+    """References of a take that is older than rehearsals, than their poses, or than groups."""
     arrays = read_arrays(path, ("shots", "frames", "images", "lips"))
-    angles = np.full((len(arrays["shots"]), 3), np.nan)
+    arrays |= {"rehearsed": np.zeros(0, np.int64), "gains": np.zeros((0, GRID, GRID), np.float32)}
     try:
-        return {**arrays, **read_arrays(path, ("groups", "of_frame")), "angles": angles}
+        return {**arrays, **read_arrays(path, ("groups", "of_frame", "angles"))}
+    except TakeError:
+        arrays["angles"] = np.full((len(arrays["shots"]), 3), np.nan)
+    try:
+        return {**arrays, **read_arrays(path, ("groups", "of_frame"))}
     except TakeError:
         shots, groups = np.unique(arrays["shots"], return_inverse=True)
         shot = Plan.load(path.with_name(PLAN)).shot
         of_frame = np.where(np.isin(shot, shots), np.searchsorted(shots, shot), -1).astype(np.int32)
-        return {**arrays, "groups": groups.astype(np.int64), "of_frame": of_frame, "angles": angles}
+        return {**arrays, "groups": groups.astype(np.int64), "of_frame": of_frame}
 
 
 def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
@@ -189,25 +212,44 @@ def choose_frames(job: Job, choices: Sequence[Choice], plan: Plan) -> Chosen:
     return Chosen(groups=tuple(groups), of_frame=of_frame)
 
 
-def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: Chosen) -> References:
-    """Read the chosen frames, cut their crops and measure their lips."""
+def cut_references(
+    job: Job, plate: PlateReader, plan: Plan, choices: Sequence[Choice], chosen: Chosen, *, rehearse: bool = True
+) -> References:
+    """Read the chosen frames, cut their crops and measure their lips; try σ on a few more frames in the same pass.
+
+    Args:
+        job: what is rendered.
+        plate: open for reading.
+        plan: of the range.
+        choices: who is re-dubbed.
+        chosen: which frames are references.
+        rehearse: whether σ is tried; a picture that only shows what a take will look like does without.
+    """
     from julnet_plugin.model.lips import SHAPE_POINTS, inner_gap  # late: torch, which who only looks does without
 
     size, tracks = job.engine.info.crop_size, _entire(choices)
     mouths = mouths_of(job, tracks)
-    wanted = sorted({frame for _, frames in chosen.groups for frame in frames})
-    places = _places(job, plan, tracks, wanted)
+    tries = {shot: rehearsal_frames(tracks[shot], mouth.speech) for shot, mouth in mouths.items() if rehearse}
+    wanted = {frame for _, frames in chosen.groups for frame in frames}.union(*tries.values())
+    places = _places(job, plan, tracks, sorted(wanted))
     crops: dict[int, NDArray[np.uint16]] = {}
-    for frame in frames_at(plate, wanted):
-        crop = display_crop(frame.rgb, job.transform, places[frame.index][0], size)
+    for frame in frames_at(plate, sorted(wanted)):
+        crop = frame_crop(frame, job.transform, places[frame.index].plate_from_crop, size)
         crops[frame.index] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
     rows, lips = [], []
     for group, (shot, frames) in enumerate(chosen.groups):
-        closed, spoken = mouths[shot]
-        shapes = reference_lips(tracks, closed, shot, frames)
+        mouth = mouths[shot]
+        shapes = reference_lips(tracks, mouth.closed, shot, frames)
         for k in np.argsort(inner_gap(shapes), kind="stable"):
             rows.append((shot, group, frames[k]))
-            lips.append(np.stack([shapes[k], closed, spoken]))
+            lips.append(np.stack([shapes[k], mouth.closed, mouth.spoken]))
+    gains = {}
+    for shot, frames in tries.items():
+        own = {frame for s, group in chosen.groups for frame in group if s == shot} | set(frames)
+        shown = {f: Shown(crops[f], places[f].region) for f in sorted(own) if tracks[shot].row(f) is not None}
+        gain = rehearsed(job, tracks[shot], mouths[shot], shown, frames)
+        if gain is not None:
+            gains[shot] = gain
     return References(
         shots=np.array([shot for shot, _, _ in rows], np.int64),
         groups=np.array([group for _, group, _ in rows], np.int64),
@@ -215,7 +257,9 @@ def cut_references(job: Job, plate: PlateReader, plan: Plan, choices: Sequence[C
         frames=np.array([frame for _, _, frame in rows], np.int64),
         images=np.stack([crops[frame] for _, _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16),
         lips=np.stack(lips) if lips else np.zeros((0, 3, len(SHAPE_POINTS), 3), np.float32),
-        angles=np.stack([places[frame][1] for _, _, frame in rows]) if rows else np.zeros((0, 3)),
+        angles=np.stack([places[frame].angles for _, _, frame in rows]) if rows else np.zeros((0, 3)),
+        rehearsed=np.array(list(gains), np.int64),
+        gains=np.stack(list(gains.values())) if gains else np.zeros((0, GRID, GRID), np.float32),
     )
 
 
@@ -224,18 +268,24 @@ def _entire(choices: Sequence[Choice]) -> dict[int, FaceTrack]:
     return {choice.shot: choice.track.entire for choice in choices if choice.track is not None}
 
 
-def _places(
-    job: Job, plan: Plan, tracks: Mapping[int, FaceTrack], frames: Sequence[int]
-) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Where the crop of each plate frame lies (2, 3), and its head's angles (3,)."""
+class _Place(NamedTuple):
+    """Where the face is on a plate frame; shapes as in `Plan`."""
+
+    plate_from_crop: NDArray[np.float64]
+    angles: NDArray[np.float64]
+    region: Float32
+
+
+def _places(job: Job, plan: Plan, tracks: Mapping[int, FaceTrack], frames: Sequence[int]) -> dict[int, _Place]:
+    """Where the face is on some plate frames."""
     from julnet_plugin.face.crop import plan_crops
 
-    places: dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    places: dict[int, _Place] = {}
     beyond: dict[int, list[int]] = {}
     for frame in frames:
         if frame in job.frames:
             row = frame - job.frames.start
-            places[frame] = plan.plate_from_crop[row], plan.angles[row]
+            places[frame] = _Place(plan.plate_from_crop[row], plan.angles[row], plan.region[row])
         else:
             shot = next(shot for shot, track in tracks.items() if track.row(frame) is not None)
             beyond.setdefault(shot, []).append(frame)
@@ -244,7 +294,7 @@ def _places(
         crops = plan_crops(track.landmarks, track.found, float(job.info.rate))
         for frame in outside:
             row = frame - track.frames.start
-            places[frame] = crops.plate_from_crop[row], crops.angles[row]
+            places[frame] = _Place(crops.plate_from_crop[row], crops.angles[row], crops.region[row])
     return places
 
 
@@ -265,36 +315,18 @@ def reference_lips(tracks: Mapping[int, FaceTrack], closed: Float32, shot: int, 
     return np.stack(shapes)
 
 
-def display_crop(
-    pixels: PixelArray, transform: DisplayTransform, plate_from_crop: NDArray[np.float64], size: tuple[int, int]
+def frame_crop(
+    frame: PlateFrame, transform: DisplayTransform, plate_from_crop: NDArray[np.float64], size: tuple[int, int]
 ) -> Float32:
     """One crop in display RGB; only the rectangle of the plate that it touches is converted. (h, w, 3) float32.
 
     A crop that lies outside the plate repeats the plate's edge.
     """
-    height, width = pixels.shape[:2]
-    return _cropped(lambda rect: pixels[rect.slices], (width, height), transform, plate_from_crop, size)
-
-
-def frame_crop(
-    frame: PlateFrame, transform: DisplayTransform, plate_from_crop: NDArray[np.float64], size: tuple[int, int]
-) -> Float32:
-    """`display_crop` of a decoded frame, of which only the rectangle that the crop touches is made RGB."""
-    return _cropped(frame.part, frame.size, transform, plate_from_crop, size)
-
-
-def _cropped(
-    part: Callable[[Rect], PixelArray],
-    plate: tuple[int, int],
-    transform: DisplayTransform,
-    plate_from_crop: NDArray[np.float64],
-    size: tuple[int, int],
-) -> Float32:
-    """A crop from a plate of this (width, height) that gives parts of itself."""
     from julnet_plugin.face.crop import crop_rect, sample_crop
     from julnet_plugin.types import Rect
 
-    rect = crop_rect(plate_from_crop, *plate) or Rect(x0=0, y0=0, x1=plate[0], y1=plate[1])
+    width, height = frame.size
+    rect = crop_rect(plate_from_crop, width, height) or Rect(x0=0, y0=0, x1=width, y1=height)
     local = np.array(plate_from_crop, np.float64)
     local[:, 2] -= (rect.x0, rect.y0)
-    return sample_crop(transform.to_display(part(rect)), local, size)
+    return sample_crop(transform.to_display(frame.part(rect)), local, size)

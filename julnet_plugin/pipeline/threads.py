@@ -7,9 +7,11 @@ does not depend on timing.
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _END = object()
+_BRING_BLAS = ("numpy", "scipy.linalg", "torch", "cv2")  #: packages whose import may load one more OpenBLAS or MKL
 
 
 def blas_in_one_thread() -> AbstractContextManager[Any]:
@@ -28,10 +31,18 @@ def blas_in_one_thread() -> AbstractContextManager[Any]:
     Frames are spread over the processors already. After each product OpenBLAS's own threads look for the next one for a
     while, in a loop: an eighth of a render's processor time.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped,unused-ignore]
-
-    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    limits: AbstractContextManager[Any] = _libraries(tuple(name in sys.modules for name in _BRING_BLAS)).limit(
+        limits=1, user_api="blas"
+    )
     return limits
+
+
+@lru_cache(maxsize=4)
+def _libraries(loaded: tuple[bool, ...]) -> Any:
+    """The libraries of this process; looking for them takes milliseconds, so only after one more was imported."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped,unused-ignore]
+
+    return ThreadpoolController()
 
 
 def prefetch(items: Iterable[T], depth: int) -> Generator[T, None, None]:

@@ -17,6 +17,7 @@ from julnet_plugin.compose.paste import (
 )
 from julnet_plugin.config import ComposeSettings
 from julnet_plugin.errors import SettingsError, ShapeError
+from julnet_plugin.matte.settings import DriveState
 
 H, W = 96, 128
 CROP = (104, 80)
@@ -116,6 +117,22 @@ def test_full_coverage_shows_nothing_of_the_plate(name):
     full = patch.pixels[patch.coverage == 1]
     assert len(full) > 1000
     assert (full == transform.to_plate(np.float32([0.5]))).all()
+
+
+@pytest.mark.parametrize("mode", ["flag", "hold_plate", "hold_reference"])
+def test_who_wants_the_picture_alone_gets_the_same_picture(mode):
+    matte = np.random.default_rng(5).random(CROP, np.float32)
+    held = np.random.default_rng(6).random((*CROP, 3), np.float32)
+    layers = layers_of(matte=matte, held=held, drive=DriveState(mode=mode, amount=0.7))
+    plate, matrix = random_plate("uint8", 1), affine(64, 48, 0.2, 0.1)
+    whole = Compositor(scale_for("uint8")).composite(plate, layers, matrix, 3)
+    alone = Compositor(scale_for("uint8"), maps=False).composite(plate, layers, matrix, 3)
+    assert alone.rect == whole.rect
+    np.testing.assert_array_equal(alone.pixels, whole.pixels)
+    np.testing.assert_array_equal(alone.coverage, whole.coverage)
+    assert whole.sigma.any()
+    assert not alone.sigma.any()
+    assert not alone.error.any()
 
 
 def test_a_generated_crop_that_equals_the_plate_gives_the_plate_back():

@@ -81,10 +81,9 @@ def speaker(engine: Engine, habit: float, frames: FrameRange, monkeypatch: pytes
     )
 
 
-def moved(engine: Engine, mouth: tuple[NDArray[np.float32], NDArray[np.float32]]) -> NDArray[np.float32]:
-    closed, spoken = mouth
+def moved(engine: Engine, mouth: mouths.Mouth) -> NDArray[np.float32]:
     assert engine.lip_basis is not None
-    return engine.lip_basis.encode(spoken[None], closed)[0]
+    return engine.lip_basis.encode(mouth.spoken[None], mouth.closed)[0]
 
 
 @pytest.mark.parametrize(("start", "loud_s"), [(0, 6), (75, 4)])
@@ -121,22 +120,39 @@ def test_nothing_is_known_of_who_is_not_heard(
     caplog.set_level("INFO")
     for unknown in (
         job(sound, engine, audio=()),
-        job(sound, engine, mouth_habit=0),
         job(sound, deaf),
         job(tmp_path / "damaged.mov", engine),
     ):
-        closed, spoken = mouths.mouths_of(unknown, {0: track})[0]
-        assert np.array_equal(closed, spoken)
+        mouth = mouths.mouths_of(unknown, {0: track})[0]
+        assert np.array_equal(mouth.closed, mouth.spoken)
+        assert mouth.speech is None
     assert "how the person speaks is not known" in caplog.text
     glimpse = speaker(engine, 0.8, FrameRange(start=30, stop=34), monkeypatch)
-    closed, spoken = mouths.mouths_of(job(sound, engine), {0: glimpse})[0]
-    assert np.array_equal(closed, spoken)
+    mouth = mouths.mouths_of(job(sound, engine), {0: glimpse})[0]
+    assert np.array_equal(mouth.closed, mouth.spoken)
     assert not engine.heard
     late = speaker(engine, 0.8, FrameRange(start=0, stop=SECONDS * RATE), monkeypatch)
     long_after = job(sound, engine)
     long_after.info.time_of = lambda frame: 60 + frame / RATE  # the plate's sound ends before
-    closed, spoken = mouths.mouths_of(long_after, {0: late})[0]
-    assert np.array_equal(closed, spoken)
+    mouth = mouths.mouths_of(long_after, {0: late})[0]
+    assert np.array_equal(mouth.closed, mouth.spoken)
+    assert mouth.speech is not None
+    assert mouth.speech.theirs == 0
+
+
+def test_what_the_plate_says_is_known_of_every_frame_even_where_no_habit_is_wanted(
+    sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    track = speaker(engine, 0.8, FrameRange(start=25, stop=SECONDS * RATE), monkeypatch)
+    mouth = mouths.mouths_of(job(sound, engine, mouth_habit=0), {0: track})[0]
+    assert np.array_equal(mouth.closed, mouth.spoken)
+    assert mouth.speech is not None
+    assert mouth.speech.frames == track.frames
+    assert mouth.speech.theirs == 1
+    frames = np.array([30, 85, 140, 299])
+    level = mouth.speech.windows(frames, 21)[:, 10, 0]
+    assert (level > 0.05).tolist() == LOUD[frames // RATE].tolist()
 
 
 def test_every_shot_has_its_own_habit_and_the_plate_is_read_once(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:

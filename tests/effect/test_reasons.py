@@ -11,6 +11,7 @@ from julnet_plugin.pipeline.cropdata import Plan
 from julnet_plugin.pipeline.deliver import STATS
 from julnet_plugin.pipeline.manifest import frame_stats
 from julnet_plugin.pipeline.references import References
+from julnet_plugin.pipeline.rehearsal import GRID
 from julnet_plugin.types import FrameRange
 
 Numbers = NDArray[np.void]
@@ -48,6 +49,7 @@ def references() -> References:
         shots=np.zeros(1, np.int64), groups=np.zeros(1, np.int64), of_frame=np.zeros(T, np.int32),
         frames=np.array([110], np.int64), images=np.zeros((1, 4, 4, 3), np.uint16),
         lips=np.zeros((1, 2, 48, 3), np.float32), angles=np.zeros((1, 3)),
+        rehearsed=np.zeros(0, np.int64), gains=np.zeros((0, GRID, GRID), np.float32),
     )  # fmt: skip
 
 

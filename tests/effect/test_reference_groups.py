@@ -15,6 +15,7 @@ from julnet_plugin.pipeline.cropdata import PLAN, Plan, write_arrays
 from julnet_plugin.pipeline.inputs import neighbourhood
 from julnet_plugin.pipeline.paint import Painter
 from julnet_plugin.pipeline.references import References, choose_frames
+from julnet_plugin.pipeline.rehearsal import GRID
 from julnet_plugin.types import FrameRange
 
 SIZE = (26, 20)
@@ -50,6 +51,8 @@ def references() -> References:
         images=rng.integers(0, 65535, (6, *SIZE, 3)).astype(np.uint16),
         lips=rng.standard_normal((6, 3, 48, 3)).astype(np.float32),
         angles=np.zeros((6, 3)),
+        rehearsed=np.array([2]),
+        gains=np.full((1, GRID, GRID), 0.5, np.float32),
     )
 
 
@@ -90,6 +93,21 @@ def test_a_take_that_is_older_than_groups_has_one_a_shot(references: References,
     assert again.of_frame.tolist() == [0] * 20 + [-1] * 4 + [1] * 6
     assert again.frames_at(15) == [3, 8, 12, 17]
     assert again.shares(9) == [(0, 1.0)]
+    assert again.gain_of(0) is None
+
+
+def test_a_take_that_is_older_than_rehearsals_keeps_its_groups_and_poses(
+    references: References, tmp_path: Path
+) -> None:
+    old = {name: getattr(references, name) for name in ("shots", "groups", "of_frame", "frames", "images", "lips")}
+    path = tmp_path / "references.npz"
+    write_arrays(path, {**old, "angles": references.angles + 0.1})
+    again = References.load(path)
+    assert again.shares(21) == references.shares(21)
+    assert np.array_equal(again.angles, references.angles + 0.1)
+    assert again.gain_of(2) is None
+    write_arrays(path, old)
+    assert np.isnan(References.load(path).angles).all()
 
 
 class Engine:
@@ -140,6 +158,21 @@ def test_a_render_that_goes_on_at_a_takeover_gives_the_bytes_it_would_have_given
     whole, _ = painted(references, range(10), range(10, 30))
     rest, _ = painted(references, range(10, 30))
     assert all(np.array_equal(a, b) for a, b in zip(whole[2:], rest, strict=True))
+
+
+def test_sigma_of_a_shot_is_multiplied_by_what_its_rehearsal_showed_and_the_picture_is_not(
+    references: References,
+) -> None:
+    (image, sigma), _ = painted(references, range(30))
+    references.gains = references.gains * 2  # of shot 2 alone
+    (same, more), _ = painted(references, range(30))
+    assert np.array_equal(image, same)
+    there = sigma.shape[0] - 6
+    assert np.array_equal(sigma[:there], more[:there])
+    ratio = more[there:].astype(float) / sigma[there:]
+    assert ratio[:, -3:, -3:] == pytest.approx(2, rel=2e-3)
+    assert np.unique(ratio.round(2)).tolist() == [1.0, 2.0]  # nothing is known outside the mouth square
+    assert [references.shot_gain(shot) is None for shot in (0, 1, 2)] == [True, True, False]
 
 
 def job(refs: tuple[int, ...]) -> Any:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from julnet_plugin.pipeline.threads import InOrder, ordered_map, prefetch
+from julnet_plugin.pipeline.threads import InOrder, blas_in_one_thread, ordered_map, prefetch
 
 
 def test_prefetch_keeps_order_and_never_runs_further_ahead_than_asked() -> None:
@@ -110,3 +110,19 @@ def test_aborting_returns_promptly_with_a_full_queue() -> None:
         writer.put(k)
     writer.abort()
     assert not any(t.name == "julnet-write" for t in threading.enumerate())
+
+
+def test_products_of_matrices_stay_in_the_thread_that_asks_and_are_free_again_afterwards() -> None:
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    assert (np.eye(3) @ np.eye(3)).trace() == 3  # NumPy's library is in the process
+    before = threads()
+    for _ in range(2):  # the second time the libraries are known
+        with blas_in_one_thread():
+            assert threads() == [1] * len(before)
+        assert threads() == before
+    assert before

@@ -221,5 +221,10 @@ def test_a_part_of_a_frame_has_the_numbers_of_the_whole(
     assert part.dtype == whole.dtype
     np.testing.assert_array_equal(part, whole[area.slices])
     wholly = pixel_format == "yuv420p10le" or size == (127, 95)
+    view = frame.view
+    assert view.shape == whole.shape
+    inner = Rect(x0=x0 + (x1 - x0) // 3, y0=y0 + (y1 - y0) // 3, x1=x1, y1=y1 - (y1 - y0) // 4)
+    for other in (inner, area, Rect(x0=0, y0=0, x1=x1, y1=y1), inner):  # inside what was cut last, and not
+        np.testing.assert_array_equal(view[other.slices], whole[other.slices])
     assert (frame._rgb is None) != wholly, "the whole is only converted where it must be"
     assert frame.size == size

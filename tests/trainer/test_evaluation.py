@@ -14,9 +14,10 @@ from julnet_plugin.face.crop import mouth_square
 from julnet_plugin.model.checkpoint import save_checkpoint
 from julnet_plugin.model.generator import Generator, GeneratorOutput, lay_over
 from julnet_plugin.model.info import CheckpointInfo
-from julnet_plugin.model.lips import inner_gap
+from julnet_plugin.model.lips import LipBasis, inner_gap
 from julnet_plugin.model.rt import RtConfig, RtGenerator
 from julnet_plugin.model.syncnet import SyncNet, SyncNetConfig
+from julnet_plugin.pipeline.rehearsal import in_cells, over_crop, sigma_gain, spread_out
 from trainer.dataset import Clip, ClipHeader, encode_crop, write_clip
 from trainer.distances import FilterBankDistance
 from trainer.evaluate import silent_features
@@ -341,6 +342,60 @@ def test_a_network_in_memory_gets_references_sound_and_mask_as_it_will_in_the_ef
     deaf = NetworkMethod(Echo(), deaf_audio=np.zeros(82, np.float32)).draw(view, block, audio)
     assert deaf.sigma is not None
     assert deaf.sigma[0, 0, 0] == pytest.approx(1.0)
+
+
+class Grey(Generator):
+    """Hears the opening of `make_clip`'s mouth, paints grey whatever it hears, and says σ = 0.1 everywhere."""
+
+    BASIS = LipBasis(
+        components=np.eye(144, dtype=np.float32)[[3 * 25 + 1]],
+        spread=np.array([0.3], np.float32),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crop_size, self.audio_size, self.n_refs = SIZE, 82, 3
+        self.anchor = torch.nn.Parameter(torch.zeros(1))
+
+    @property
+    def lip_basis(self) -> LipBasis:
+        return self.BASIS
+
+    def hear_lips(self, audio: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        level = audio[:, audio.shape[1] // 2, 42:].mean(dim=1, keepdim=True) + 1
+        return level, torch.ones_like(level)
+
+    def encode_references(self, refs: torch.Tensor, lips: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        return (refs.mean(dim=1),)
+
+    def forward(
+        self, masked_source: torch.Tensor, mask: torch.Tensor, audio: torch.Tensor, refs: tuple[torch.Tensor, ...]
+    ) -> GeneratorOutput:
+        image = lay_over(masked_source, mask, torch.full_like(masked_source, 0.5))
+        return GeneratorOutput(image, mask * 0.1, torch.full_like(mask, float(np.log(0.1))))
+
+
+def test_sigma_is_scaled_by_what_the_network_gets_wrong_on_frames_that_a_block_may_see() -> None:
+    clip = make_clip("g", "g", 6.0)
+    view, blocks, method = ClipView(clip, SIZE), plan_blocks(clip.times_s), NetworkMethod(Grey())
+    wrong = np.abs(view.pictures(np.arange(len(clip))) - 0.5).mean(axis=-1) * view.masks(np.arange(len(clip)))
+    for block in (blocks[0], blocks[-1]):
+        drawn = method.draw(view, block, windows_of(clip)[block.frames])
+        tried = np.intersect1d(spread_out(np.arange(len(clip))), block.allowed)
+        gain = sigma_gain(
+            np.stack([in_cells(wrong[k]) for k in tried]), np.stack([in_cells(0.1 * m) for m in view.masks(tried)])
+        )
+        assert 4 <= len(tried) < 8
+        assert abs(float(gain.mean()) - 1) > 0.1
+        assert drawn.sigma is not None
+        assert drawn.error is not None
+        np.testing.assert_allclose(
+            drawn.sigma, np.tile(0.1 * over_crop(gain, SIZE), (len(block.frames), 1, 1)), rtol=1e-4
+        )
+        np.testing.assert_allclose(drawn.error, drawn.sigma * view.masks(block.frames), rtol=1e-4)
+    deaf = NetworkMethod(Grey(), deaf_audio=np.zeros(82, np.float32)).draw(view, blocks[0], windows_of(clip)[:4])
+    assert deaf.sigma is not None
+    np.testing.assert_allclose(deaf.sigma, 0.1, rtol=1e-5)
 
 
 def test_sync_is_scored_for_the_drawn_clip_and_for_the_truth_beside_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import cv2
@@ -17,7 +17,8 @@ from julnet_plugin.model.engine import Engine
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.lips import LipBasis, closed_shape
 from julnet_plugin.model.rt import RtGenerator
-from julnet_plugin.pipeline.habit import lip_habit
+from julnet_plugin.pipeline.habit import lip_habit, whose_speech
+from julnet_plugin.pipeline.rehearsal import GAP_S, GRID, in_cells, over_crop, sigma_gain, spread_out
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices, choose_references, nearest_by_lips
 from trainer.lipshape import windows_of
@@ -73,8 +74,29 @@ class ClipView:
         return np.asarray(crop, np.float32) / np.float32(255)
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What is found out about a clip once, not once a block.
+
+    Shape:
+        lips: as `Engine.hear_lips`; None from a network that does not tell lips from sound.
+        frames: (n,) those that were drawn to try σ.
+        error, sigma: (n, GRID, GRID), true and as the network said; see `pipeline.rehearsal`.
+    """
+
+    clip: Clip
+    lips: tuple[Float32, Float32] | None
+    frames: Indices
+    error: Float32
+    sigma: Float32
+
+
 class _ReferenceMethod(ABC):
-    """What a network and an engine share: references chosen per block, sound that may be taken away."""
+    """What a network and an engine share: references chosen per block, sound that may be taken away.
+
+    As in a take, the lips that are heard are moved by the speaker's habit, and σ is multiplied by what frames of the
+    clip itself show of it; both from the frames that a block's references may come from.
+    """
 
     name: str
     size: tuple[int, int]
@@ -83,32 +105,70 @@ class _ReferenceMethod(ABC):
 
     def __init__(self, deaf_audio: Float32 | None) -> None:
         self._deaf_audio = deaf_audio
-        self._heard: tuple[Clip, tuple[Float32, Float32] | None] | None = None
+        self._heard: _Heard | None = None
 
     def draw(self, view: ClipView, block: Block, audio: Float32) -> Drawn:
         """See `Method`."""
+        if self._deaf_audio is not None:
+            audio = np.broadcast_to(self._deaf_audio, audio.shape)
+            return self._drawn(view, block, audio, None)
+        if self._heard is None or self._heard.clip is not view.clip:
+            self._heard = self._listen(view)
+        drawn, heard = self._drawn(view, block, audio, self._heard.lips), self._heard
+        if heard.lips is None or drawn.sigma is None or drawn.error is None:
+            return drawn
+        allowed = np.isin(heard.frames, block.allowed)
+        share = self._habit(view.clip, block, heard.lips)[1]
+        gain = over_crop(sigma_gain(heard.error[allowed], heard.sigma[allowed], share), self.size)
+        return replace(drawn, sigma=np.minimum(drawn.sigma * gain, 1), error=np.minimum(drawn.error * gain, 1))
+
+    def _drawn(self, view: ClipView, block: Block, audio: Float32, heard: tuple[Float32, Float32] | None) -> Drawn:
+        """Draw a block; σ is what the network says."""
         chosen = choose_references(view.clip, block, self.n_refs)
         references, lips = view.pictures(chosen), reference_lips(view.clip, block, chosen)
         mask = view.masks(block.frames)
-        if self._deaf_audio is not None:
-            audio = np.broadcast_to(self._deaf_audio, audio.shape)
-        elif self.basis is not None:
-            lips = np.concatenate([lips, self._spoken_mouth(view.clip, block, lips[-1])[None]])
+        if heard is not None and self.basis is not None:
+            habit = self._habit(view.clip, block, heard)[0]
+            spoken = lips[-1] + self.basis.decode(habit[None])[0]
+            lips = np.concatenate([lips, spoken[None].astype(np.float32)])
         masked = view.pictures(block.frames) * (1 - mask[..., None])
         return self._generate(references, lips, masked, mask, np.ascontiguousarray(audio, np.float32))
 
-    def _spoken_mouth(self, clip: Clip, block: Block, closed: Float32) -> Float32:
-        """The closed mouth as the speaker holds it in speech, from allowed frames only. (48, 3)."""
+    def _habit(self, clip: Clip, block: Block, heard: tuple[Float32, Float32]) -> tuple[Float32, float]:
+        """How the speaker holds the lips in speech (K,), and how surely it is they who speak; from allowed frames."""
         assert self.basis is not None
-        if self._heard is None or self._heard[0] is not clip:  # once a clip, not once a block
-            self._heard = clip, self._hear(windows_of(clip))
-        heard = self._heard[1]
-        if heard is None:
-            return closed
         seen = np.zeros(len(clip), np.bool_)
         seen[block.allowed] = True
-        habit = lip_habit(clip.lips, closed, *heard, seen, self.basis, clip.header.rate)
-        return np.asarray(closed + self.basis.decode(habit[None])[0], np.float32)
+        closed = closed_shape(clip.lips[block.allowed])
+        rate_hz = clip.header.rate
+        habit = lip_habit(clip.lips, closed, *heard, seen, self.basis, rate_hz)
+        return habit, whose_speech(clip.lips, closed, heard[0], seen, self.basis, rate_hz)[0]
+
+    def _listen(self, view: ClipView) -> _Heard:
+        """Hear a clip, and draw some of its frames."""
+        clip, windows = view.clip, windows_of(view.clip)
+        lips = None if self.basis is None else self._hear(windows)
+        frames, errors, sigmas = [], [], []
+        for frame in spread_out(np.arange(len(clip))) if lips is not None else ():
+            allowed = np.flatnonzero(np.abs(clip.times_s - clip.times_s[frame]) >= GAP_S - 1e-6)
+            block = Block(np.array([frame]), allowed)
+            if len(allowed) < self.n_refs:
+                continue
+            drawn = self._drawn(view, block, windows[block.frames], lips)
+            if drawn.sigma is None:
+                break
+            wrong = np.abs(drawn.image - view.pictures(block.frames)).mean(axis=-1) * view.masks(block.frames)
+            frames.append(frame)
+            errors.append(in_cells(wrong[0]))
+            sigmas.append(in_cells(drawn.sigma[0] * view.masks(block.frames)[0]))
+        cells = np.zeros((0, GRID, GRID), np.float32)
+        return _Heard(
+            clip,
+            lips,
+            np.array(frames, np.int64),
+            np.stack(errors) if errors else cells,
+            np.stack(sigmas) if sigmas else cells,
+        )
 
     @abstractmethod
     def _hear(self, audio: Float32) -> tuple[Float32, Float32] | None:
