@@ -24,6 +24,7 @@ class LipTraining:
     folds: int = 2  #: encoders that predict each other's speakers, for what an unseen voice would sound like
     extra_weight: float = 0.5  #: weight of clips without pictures
     again: bool = False  #: teach the audio branch of trained weights anew, by the features of the dataset
+    strangers: bool = False  #: weights that know these clips go on as if they heard the speakers for the first time
     seed: int = 0
 
     def __post_init__(self) -> None:

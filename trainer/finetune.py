@@ -31,7 +31,7 @@ from trainer.evaluation.report import write_examples
 from trainer.gates import Gates
 from trainer.holdout import Split, hold_out, speakers_of, work_folder
 from trainer.judge import judging_syncnet
-from trainer.lipshape import fit_lip_basis, heard_codes
+from trainer.lipshape import drawn_codes, fit_lip_basis
 from trainer.prepare import PrepareSettings, prepare
 from trainer.recipe import Recipe, load_recipe
 from trainer.records import digest, read_json, write_json
@@ -218,6 +218,7 @@ def _learn(
         shutil.rmtree(run, ignore_errors=True)
         run.mkdir(parents=True)
         write_json(run / "run.json", {"key": key})
+    quiet = silent_features(manager, corpus.features)
     basis: LipBasis
     codes: Codes
     if teacher is None:
@@ -225,9 +226,8 @@ def _learn(
         codes = [np.zeros((len(clip), 10), np.float32) for clip in split.learn]
     else:
         basis = teacher.basis
-        codes = [heard_codes(teacher.encoder, clip) for clip in split.learn]
+        codes = [drawn_codes(teacher.encoder, teacher.basis, clip, quiet) for clip in split.learn]
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    quiet = silent_features(manager, corpus.features)
     return train_stages(network, corpus, basis, codes, recipe, run, quiet, progress)[1]
 
 

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from julnet_plugin.audio.windows import feature_windows
-from julnet_plugin.model.lips import LipBasis, LipEncoder, LipEncoders, closed_shape, inner_gap, new_lip_encoder
+from julnet_plugin.model.lips import (
+    LipBasis,
+    LipEncoder,
+    LipEncoders,
+    closed_in_silence,
+    closed_shape,
+    inner_gap,
+    new_lip_encoder,
+)
+from julnet_plugin.pipeline.habit import lip_habit
 from trainer.config import LipTraining
 from trainer.dataset import Clip, DatasetError
 
@@ -182,15 +191,34 @@ def heard_codes(net: Ear, clip: Clip) -> NDArray[np.float32]:
     return np.asarray(net(torch.from_numpy(windows_of(clip))).numpy(), np.float32)
 
 
+@torch.inference_mode()
+def drawn_codes(net: Ear, basis: LipBasis, clip: Clip, quiet: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Lip shapes (T, K) that a take would draw for a clip's own sound: closed in silence, with the speaker's habit.
+
+    Args:
+        net: hears them.
+        basis: of lip shapes.
+        clip: with lips.
+        quiet: (D,) audio features of silence.
+    """
+    windows = windows_of(clip)
+    rest = net(torch.from_numpy(np.tile(quiet, (1, windows.shape[1], 1))))[0]
+    lips, speech = (x.numpy() for x in closed_in_silence(torch.from_numpy(heard_codes(net, clip)), rest))
+    seen = np.ones(len(clip), np.bool_)
+    habit = lip_habit(clip.lips, closed_shape(clip.lips), lips, speech[:, 0], seen, basis, clip.header.rate)
+    return np.asarray(lips + habit * speech, np.float32)
+
+
 def out_of_fold_codes(
     clips: Sequence[Clip],
     basis: LipBasis,
     settings: LipTraining,
+    quiet: NDArray[np.float32],
     extra: Sequence[Clip] = (),
     progress: ProgressFn | None = None,
     ears: int = 1,
 ) -> list[NDArray[np.float32]]:
-    """Lip shapes (T, K) that sound predicts for each clip, by an encoder that never saw the clip's speaker.
+    """Lip shapes (T, K) that a take would draw for each clip's sound, heard by what never saw the clip's speaker.
 
     A generator taught with these meets the errors that an unseen speaker's sound will bring, and learns to doubt.
     With fewer speakers than folds the clips are split instead; with fewer clips, one encoder hears what it learnt.
@@ -199,6 +227,7 @@ def out_of_fold_codes(
         clips: what to predict for.
         basis: of lip shapes.
         settings: how encoders are taught, and how many.
+        quiet: (D,) audio features of silence.
         extra: clips without pictures that every fold may learn from, at a lower weight.
         progress: `progress("lips", done, total)` after every epoch of each fold.
         ears: see `train_lip_encoder`.
@@ -212,7 +241,7 @@ def out_of_fold_codes(
         others = [c for k, c in enumerate(clips) if fold_of[k] != fold] or list(clips)
         weights = [1.0] * len(others) + [settings.extra_weight] * len(extra)
         net = train_lip_encoder([*others, *extra], basis, settings, weights=weights, progress=progress, ears=ears)
-        codes |= {k: heard_codes(net, clips[k]) for k in own}
+        codes |= {k: drawn_codes(net, basis, clips[k], quiet) for k in own}
     return [codes[k] for k in range(len(clips))]
 
 

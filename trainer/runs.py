@@ -35,7 +35,7 @@ from trainer.claim import claim_run
 from trainer.corpus import Corpus, read_corpus
 from trainer.dataset import Clip
 from trainer.distances import load_distance
-from trainer.lipshape import fit_lip_basis, heard_codes, out_of_fold_codes
+from trainer.lipshape import drawn_codes, fit_lip_basis, out_of_fold_codes
 from trainer.recipe import Recipe
 from trainer.records import digest
 from trainer.stages import Codes, named, train_stages
@@ -93,10 +93,10 @@ def train_run(
     corpus = read_corpus(dataset)
     start = starting_point(recipe, corpus, manager)
     recipe, network = start.recipe, start.network
+    quiet = silent_features(manager, corpus.features)
     with team.one_after_the_first():
         claim_run(run, recipe, corpus, resume or not team.leads)
-        basis, codes = _taught(run, start, corpus, progress)
-    quiet = silent_features(manager, corpus.features)
+        basis, codes = _taught(run, start, corpus, quiet, progress)
     size, step = train_stages(network, corpus, basis, codes, recipe, run, quiet, progress, team)
     if team.leads:
         done = _publish(run, start, corpus, size, step, progress)
@@ -232,27 +232,33 @@ def describe_weights(
     )
 
 
-def _taught(run: Path, start: Start, corpus: Corpus, progress: ProgressFn | None) -> tuple[LipBasis, Codes]:
+def _taught(
+    run: Path, start: Start, corpus: Corpus, quiet: NDArray[np.float32], progress: ProgressFn | None
+) -> tuple[LipBasis, Codes]:
     """Lip shapes and what is heard of them; the network gets its audio branch. Kept from an earlier run where there."""
     network, recipe, settings = start.network, start.recipe, start.recipe.lips
     if not isinstance(network, LipPainter):
         basis = fit_lip_basis(corpus.clips, settings.codes)
         return basis, [np.zeros((len(clip), settings.codes), np.float32) for clip in corpus.clips]
     known = None if start.base is None else LipTeacher.of_network(copy.deepcopy(network), corpus.features)
-    if known is not None and not settings.again:
-        return known.basis, [heard_codes(known.encoder, clip) for clip in corpus.clips]
     ears = int(getattr(network.config, "ears", 1))
     key = digest([corpus.key, recipe.to_json()["lips"], ears, recipe.train.base])
-    kept = LipTeacher.load(run / "lips.safetensors", key, settings)
+    if known is not None and not settings.again:
+        if not settings.strangers:
+            return known.basis, [drawn_codes(known.encoder, known.basis, clip, quiet) for clip in corpus.clips]
+        kept: LipTeacher | None = known
+    else:
+        kept = LipTeacher.load(run / "lips.safetensors", key, settings)
     if kept is None:
         spoken, teaching = None if known is None else known.basis, named(progress, "hearing lips")
         kept = LipTeacher.taught(corpus.clips, corpus.lips, settings, spoken, teaching, ears)
         kept.save(run / "lips.safetensors", key)
-    kept.install(network, ears_only=known is not None)
+    if kept is not known:
+        kept.install(network, ears_only=known is not None)
     codes = _read_codes(run / "codes.safetensors", corpus.clips, key)
     if codes is None:
         listening = named(progress, "hearing unknown speakers")
-        codes = out_of_fold_codes(corpus.clips, kept.basis, settings, corpus.lips, listening, ears)
+        codes = out_of_fold_codes(corpus.clips, kept.basis, settings, quiet, corpus.lips, listening, ears)
         numbered = {f"{k:06d}": code for k, code in enumerate(codes)}
         save_file(numbered, run / "codes.safetensors.partial", metadata={"key": key})
         (run / "codes.safetensors.partial").replace(run / "codes.safetensors")

@@ -71,12 +71,15 @@ class CropLayers:
     model drew at all: its edge is the rim, and σ, error and matte are delivered wherever it is above 0, so that a plate
     held by the matte does not erase the matte.
 
+    σ and error are of the finished picture, and therefore 0 where the coverage is.
+
     The matte drives the picture on the plate's own pixels, after it was warped: what is delivered is what acted, pixel
     for pixel, so that a matte which comes back from another program changes the pixels that were painted and no others.
 
     Shape:
         image: (h, w, 3) display RGB.
         coverage, sigma, error, matte, region: (h, w).
+        doubt: (h, w) σ of the generated picture before it is laid in; `sigma` when None.
         source: (h, w, 3) the plate's crop in display RGB; sampled from the plate when None.
         held: (h, w, 3) the clean reference that a drive may hold, display RGB.
 
@@ -91,6 +94,7 @@ class CropLayers:
     error: FloatArray
     matte: FloatArray | None = None
     region: FloatArray | None = None
+    doubt: FloatArray | None = None
     source: FloatArray | None = None
     held: FloatArray | None = None
     drive: DriveState | None = None
@@ -98,7 +102,7 @@ class CropLayers:
 
     def __post_init__(self) -> None:
         size = self.image.shape[:2]
-        for name in ("coverage", "sigma", "error", "matte", "region", "source", "held"):
+        for name in ("coverage", "sigma", "error", "matte", "region", "doubt", "source", "held"):
             array = getattr(self, name)
             if array is not None and array.shape[:2] != size:
                 msg = f"{name} is {array.shape[:2]}, but the crop is {size}: all layers share one size"
@@ -184,9 +188,8 @@ class Compositor:
     ) -> Float32:
         """The generated picture on the plate's pixels, display RGB; a held reference where the matte asks for it."""
         matrix = _scaled(plate_from_crop, layers.image.shape[:2])
-        picture = warp_picture(
-            self._matched(plate, layers, layers.image, region, plate_from_crop, layers.sigma), matrix, rect
-        )
+        doubt = layers.sigma if layers.doubt is None else layers.doubt
+        picture = warp_picture(self._matched(plate, layers, layers.image, region, plate_from_crop, doubt), matrix, rect)
         if layers.drive is None or layers.held is None:
             return picture
         held = warp_picture(self._matched(plate, layers, layers.held, region, plate_from_crop), matrix, rect)
@@ -217,8 +220,9 @@ class Compositor:
         drawn = (region > 0).astype(np.float32)
         planes = [layers.coverage]
         planes += [layers.sigma, layers.error] if self.maps else []
-        wanted = self.maps or (layers.drive is not None and layers.drive.moves)
-        planes += [layers.matte, drawn] if layers.matte is not None and wanted else []
+        if layers.matte is not None and (self.maps or (layers.drive is not None and layers.drive.moves)):
+            # where nothing of the drawn picture shows there is no matte, unless somebody painted one
+            planes += [layers.matte, ((layers.coverage > 0) | (layers.matte > 0)).astype(np.float32)]
         masked = [np.multiply(p, drawn, dtype=np.float32) for p in planes]
         return np.asarray(cv2.merge([np.asarray(region, np.float32), *masked]), np.float32)
 
@@ -229,7 +233,7 @@ class Compositor:
         coverage, *rest = (np.ascontiguousarray(cut[..., k]) for k in range(1, cut.shape[-1]))
         sigma, error = (rest.pop(0), rest.pop(0)) if self.maps else (np.zeros_like(coverage), np.zeros_like(coverage))
         matte = np.zeros_like(coverage)
-        if rest:  # between pixels of the region only: at its rim white must stay white
+        if rest:  # between pixels that count only: at their rim white must stay white
             matte = np.divide(rest[0], rest[1], out=matte, where=rest[1] > 0)
         outside = ~_drawn(maps, reach, rect)
         for plane in (coverage, sigma, error, matte):

@@ -34,7 +34,7 @@ class MatteSource(Protocol):
     """
 
     def sigma(self, frame: int) -> FloatArray | None:
-        """(h, w) expected |error| in display values; None where the frame passes through."""
+        """(h, w) expected |error| of the finished picture, display values; None where the frame passes through."""
         ...
 
     def region(self, frame: int) -> FloatArray | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ CHIN = (152, 148, 377, 176, 400, 172, 397, 199)
 SHAPE_POINTS = OUTER_LIP + INNER_LIP + CHIN  #: landmark of each of the 48 points of a shape
 GAP_LOWER, GAP_UPPER = (23, 24, 25, 26, 27), (37, 36, 35, 34, 33)  #: facing points of the inner lips
 CLOSED_PERCENTILE = 20.0
+_REST_REACH = 0.25  #: lip shapes about this near to the one heard in silence count as silence
 _REST_GAP = 0.03  #: opening of closed lips, in face units: landmarks do not touch where lips do
 #: where each point of a shape lies in a mirrored face
 MIRROR = (*((10 - k) % 20 for k in range(20)), *(20 + (10 - k) % 20 for k in range(20)), 40, 42, 41, 44, 43, 46, 45, 47)
@@ -163,3 +165,20 @@ def new_lip_encoder(
     if ears == 1:
         return LipEncoder(audio_size, codes, width, dropout)
     return LipEncoders(audio_size, codes, width, dropout, ears)
+
+
+def closed_in_silence(lips: Tensor, rest: Tensor) -> tuple[Tensor, Tensor]:
+    """Lip shapes as an encoder hears them, with the mouth closed (0) where nothing is said.
+
+    People who pause leave their lips a little apart, and so does an encoder that was taught by them. Speech lies well
+    away from silence (its lip shapes are farther than 0.5 on 9 of 10 frames), so that only what is heard as silence is
+    drawn to it, smoothly.
+
+    Shape:
+        lips: (B, K).
+        rest: (K,) what the encoder hears in silence.
+        returns: (B, K), and how much of each moment is speech (B, 1), 0 to 1.
+    """
+    away = (lips - rest).square().sum(dim=1, keepdim=True)
+    silent = torch.exp(away / (-2 * _REST_REACH**2))
+    return lips - rest * silent, 1 - silent

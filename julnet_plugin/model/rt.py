@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from julnet_plugin.model.adaat import AdaATParameters, adaat
 from julnet_plugin.model.generator import Generator, GeneratorOutput, MouthSquare, mouth_square
-from julnet_plugin.model.lips import LipBasis, new_lip_encoder
+from julnet_plugin.model.lips import LipBasis, closed_in_silence, new_lip_encoder
 from julnet_plugin.model.uncertainty import LOG_SIGMA_FLOOR, ContextUncertaintyHead
 
 TRUNK_W = 160  #: columns of the crop that the trunk sees
@@ -33,7 +33,6 @@ LIP_POINTS = 40  #: the points of a shape that are lips; the rest are chin
 _REACH_PX = 40.0  #: farthest that lips move up or down, in trunk pixels
 _HALVINGS = 8
 SHAPE_SIZE = 144  #: 48 points, x y z
-_REST_REACH = 0.25  #: lip shapes about this near to the one heard in silence count as silence
 _FINE = 0.5 / 255  #: detail that counts as some
 _TINY = 1e-6  #: under a root, so that its slope stays finite
 GRID = 4  #: pixels of that crop in one cell of the trunk's grid
@@ -171,16 +170,8 @@ class RtGenerator(Generator):
         self.rest.copy_(self.audio_encoder(quiet[None])[0])
 
     def hear_lips(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """The lip shapes (B, K) that the sound asks for, and how much of each moment is speech (B, 1), 0 to 1.
-
-        People who pause leave their lips a little apart, and so does an encoder that was taught by them; where the dub
-        is silent the mouth must be closed (0). Speech lies well away from silence (its lip shapes are farther than 0.5
-        on 9 of 10 frames), so that only what is heard as silence is drawn to it, smoothly.
-        """
-        lips = self.audio_encoder(audio)
-        away = (lips - self.rest).square().sum(dim=1, keepdim=True)
-        silent = torch.exp(away / (-2 * _REST_REACH**2))
-        return lips - self.rest * silent, 1 - silent
+        """The lip shapes (B, K) that the sound asks for, and how much of each moment is speech (B, 1), 0 to 1."""
+        return closed_in_silence(self.audio_encoder(audio), self.rest)
 
     def lip_shape(self, audio: Tensor, habit: Tensor | None = None) -> Tensor:
         """The lip shape (B, K) that is drawn: as heard, and in speech with the person's habit (B, K)."""

@@ -160,7 +160,7 @@ def _measure(maker: PatchMaker, layers: FrameLayers | None) -> NDArray[np.void]:
     if layers is None:
         return row
     inside = layers.region > 0
-    sigma = layers.sigma[inside]
+    sigma = layers.finished(layers.sigma)[inside]
     expected = sigma if maker.calibration is None else maker.calibration.apply(sigma)
     for name, values in (("sigma", sigma), ("expected", expected)):
         row[f"{name}_mean"] = values.mean(dtype=np.float64)

@@ -40,13 +40,17 @@ class FrameLayers:
     image: Float32
     coverage: Float32
     region: Float32
-    sigma: Float32
-    error: Float32
+    sigma: Float32  #: of `image`, before any of it is laid into the plate
+    error: Float32  #: the same
     matte: Float32
     plate_from_crop: NDArray[np.float64]
     drive: DriveState  #: what the matte does to the picture
     held: Float32 | None = None  #: the clean reference that it holds
     edits: MattePixels | None = None  #: matte pixels of the plate that were set in another program
+
+    def finished(self, values: Float32) -> Float32:
+        """σ or error of the finished picture, which errs by no more of what was drawn than it shows of it."""
+        return values * self.coverage
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -93,7 +97,7 @@ class PatchMaker:
 
     def layers(self, frame: int) -> FrameLayers | None:
         """The layers of one plate frame; None where the plate passes through."""
-        sigma, region = self.data.sigma(frame), self.data.region(frame)
+        sigma, region = self.data.drawn_sigma(frame), self.data.region(frame)
         state = self.document.drive.at(frame)
         matte = None if sigma is None else self._matte(frame, sigma, state)
         if sigma is None or matte is None or region is None:
@@ -131,9 +135,10 @@ class PatchMaker:
             image=layers.image,
             coverage=layers.coverage,
             region=layers.region,
-            sigma=layers.sigma,
-            error=layers.error,
+            sigma=layers.finished(layers.sigma),
+            error=layers.finished(layers.error),
             matte=layers.matte,
+            doubt=layers.sigma,
             source=source,
             held=layers.held,
             drive=layers.drive,
@@ -196,8 +201,8 @@ class MatteMaker(PatchMaker):
             image=np.zeros((*layers.matte.shape, 3), np.float32),
             coverage=layers.coverage,
             region=layers.region,
-            sigma=layers.sigma,
-            error=layers.error,
+            sigma=layers.finished(layers.sigma),
+            error=layers.finished(layers.error),
             matte=layers.matte,
             drive=layers.drive,
             edits=layers.edits,

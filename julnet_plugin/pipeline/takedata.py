@@ -21,6 +21,7 @@ from julnet_plugin.pipeline.lips import LipChunk, lips_name
 from julnet_plugin.types import FrameRange
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Float32 = NDArray[np.float32]
@@ -52,6 +53,7 @@ class TakeData:
         self._chunks: OrderedDict[int, CropChunk] = OrderedDict()
         self._lock = threading.Lock()
         self._regions: OrderedDict[int, Float32] = OrderedDict()
+        self._coverages: OrderedDict[int, Float32] = OrderedDict()
         self._lips: dict[int, LipChunk] = {}
         self._grain: Float32 | None = None
         self.follow = LandmarkFollower(self.lips)  #: painted strokes go with the lips
@@ -99,14 +101,19 @@ class TakeData:
         return self.chunk(frame).image_of(self.position(frame))
 
     def error(self, frame: int) -> Float32:
-        """(h, w) predicted error map."""
+        """(h, w) predicted error map of the drawn mouth."""
         return self.chunk(frame).error_of(self.position(frame))
 
     def coverage(self, frame: int) -> Float32:
-        """(h, w) coverage before any drive: the feathered region, less its doubtful sides, times the frame's weight."""
-        region, sigma = self._region(frame), self.sigma(frame)
-        kept = 0 if sigma is None else plate_sides(region, sigma)
-        return np.asarray(region * (1 - kept) * self.plan.weight[self.position(frame)], np.float32)
+        """(h, w) coverage before any drive: the feathered region, less its doubtful sides, times the frame's weight.
+
+        Matte and compositing ask for it several times. Read-only.
+        """
+        return self._remembered(self._coverages, frame, lambda: self._coverage(frame))
+
+    def drawn_sigma(self, frame: int) -> Float32 | None:
+        """(h, w) σ of the drawn mouth before any of it is laid into the plate; None where the frame passes through."""
+        return self.chunk(frame).sigma_of(self.position(frame)) if self.active(frame) else None
 
     def noise(self, frame: int) -> Float32 | None:
         """(2, 3) the plate's grain in the frame's shot; None where nobody measured it."""
@@ -155,8 +162,9 @@ class TakeData:
         return np.asarray(self.plan.plate_from_crop[self.position(frame)])
 
     def sigma(self, frame: int) -> Float32 | None:
-        """See `MatteSource`."""
-        return self.chunk(frame).sigma_of(self.position(frame)) if self.active(frame) else None
+        """See `MatteSource`: of the finished picture, which errs by no more of what was drawn than it shows of it."""
+        drawn = self.drawn_sigma(frame)
+        return None if drawn is None else drawn * self.coverage(frame)
 
     def region(self, frame: int) -> Float32 | None:
         """See `MatteSource`."""
@@ -181,20 +189,33 @@ class TakeData:
         return FrameRange(start=self.frames.start + int(members[0]), stop=self.frames.start + int(members[-1]) + 1)
 
     def _region(self, frame: int) -> Float32:
-        """The feathered region of a frame; matte and compositing ask for it several times. Read-only."""
+        """The feathered region of a frame. Read-only."""
         from julnet_plugin.face.crop import coverage
 
+        return self._remembered(
+            self._regions,
+            frame,
+            lambda: coverage(self.plan.region[self.position(frame)], self.chunk(frame).size),
+        )
+
+    def _coverage(self, frame: int) -> Float32:
+        region, sigma = self._region(frame), self.drawn_sigma(frame)
+        kept = 0 if sigma is None else plate_sides(region, sigma)
+        return np.asarray(region * (1 - kept) * self.plan.weight[self.position(frame)], np.float32)
+
+    def _remembered(self, known: OrderedDict[int, Float32], frame: int, make: Callable[[], Float32]) -> Float32:
+        """A map of a frame, made unless it was asked for lately."""
         with self._lock:
-            known = self._regions.get(frame)
-        if known is not None:
-            return known
-        region = coverage(self.plan.region[self.position(frame)], self.chunk(frame).size)
-        region.flags.writeable = False
+            found = known.get(frame)
+        if found is not None:
+            return found
+        made = make()
+        made.flags.writeable = False
         with self._lock:
-            self._regions[frame] = region
-            while len(self._regions) > _CACHED:
-                self._regions.popitem(last=False)
-        return region
+            known[frame] = made
+            while len(known) > _CACHED:
+                known.popitem(last=False)
+        return made
 
 
 def box_of(regions: Float32, size: tuple[int, int], margin: int = 4) -> tuple[int, int, int, int]:

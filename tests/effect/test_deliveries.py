@@ -74,14 +74,30 @@ def test_the_crop_holds_what_the_network_said_bit_for_bit(held_take: Take) -> No
     data = TakeData(held_take.path, frames_of(held_take), chunk_frames=7)
     for frame in (4, 5, 6):
         path = held_take.path / f"crop/layers.{frame:06d}.exr"
-        np.testing.assert_array_equal(exr_channel(path, "uncertainty.sigma"), data.sigma(frame))
+        np.testing.assert_array_equal(exr_channel(path, "uncertainty.sigma"), data.drawn_sigma(frame))
         np.testing.assert_array_equal(exr_channel(path, "uncertainty.error"), data.error(frame))
+
+
+def test_sigma_is_that_of_the_finished_picture(held_take: Take) -> None:
+    """Nothing is marked where the plate shows, whatever the network thinks of what it drew there."""
+    data = TakeData(held_take.path, frames_of(held_take), chunk_frames=7)
+    drawn, finished, coverage = data.drawn_sigma(4), data.sigma(4), data.coverage(4)
+    assert drawn is not None
+    assert finished is not None
+    np.testing.assert_allclose(finished, drawn * coverage, rtol=1e-6)
+    assert ((drawn > 0.01) & (coverage == 0)).any()
+    frame = held_take.path / "exr/layers.000004.exr"
+    sigma, matte, alpha = (exr_channel(frame, name) for name in ("uncertainty.sigma", "uncertainty.matte", "A"))
+    assert sigma.max() > 0.1
+    assert sigma[cv2.dilate((alpha > 0).astype(np.uint8), np.ones((5, 5))) == 0].max(initial=0) < 1e-3
+    assert matte.max() > 0.1
 
 
 def test_st_coordinates_find_the_crops_pixels(held_take: Take) -> None:
     frame = held_take.path / "exr/layers.000004.exr"
     s, t = exr_channel(frame, "st.s"), exr_channel(frame, "st.t")
-    crop = exr_channel(held_take.path / "crop/layers.000004.exr", "uncertainty.sigma")
+    crop = TakeData(held_take.path, frames_of(held_take), chunk_frames=7).sigma(4)
+    assert crop is not None
     x, y = s * 160 - 0.5, (1 - t) * 208 - 0.5
     looked_up = cv2.remap(crop, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
     sigma = exr_channel(frame, "uncertainty.sigma")

@@ -7,20 +7,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from julnet_plugin.model.lips import LipBasis, LipEncoders, closed_shape, inner_gap
+from julnet_plugin.model.rt import RtConfig, RtGenerator
+from julnet_plugin.pipeline.habit import lip_habit
 from trainer import lipshape
 from trainer.config import LipTraining
 from trainer.dataset import Clip, DatasetError, select
 from trainer.lipshape import (
     best_offset,
     correlation,
+    drawn_codes,
     fit_lip_basis,
     gap_correlation,
     heard_codes,
     measure_offset,
     out_of_fold_codes,
     train_lip_encoder,
+    windows_of,
 )
 from trainer.teacher import LipTeacher
 
@@ -119,21 +125,48 @@ def test_codes_come_from_encoders_that_never_saw_the_speaker(
         seen.append({clip.header.speaker for clip in taught_on})
         return seen[-1]
 
-    def heard(encoder: set[str], clip: Clip) -> set[str]:
+    def heard(encoder: set[str], basis: LipBasis, clip: Clip, quiet: NDArray[np.float32]) -> set[str]:
         assert clip.header.speaker not in encoder
         return encoder
 
     monkeypatch.setattr(lipshape, "train_lip_encoder", taught)
-    monkeypatch.setattr(lipshape, "heard_codes", heard)
-    codes = out_of_fold_codes(clips, fit_lip_basis(clips, 3), TINY)
+    monkeypatch.setattr(lipshape, "drawn_codes", heard)
+    codes = out_of_fold_codes(clips, fit_lip_basis(clips, 3), TINY, np.zeros(8, np.float32))
     assert len(codes) == len(clips)
     assert len(seen) == TINY.folds
 
 
 def test_one_speaker_alone_is_folded_by_clips(make_clip: MakeClip) -> None:
     two = [make_clip(f"a{k}", "a", frames=60, seed=k, pictures=False) for k in range(2)]
-    codes = out_of_fold_codes(two, fit_lip_basis(two, 3), LipTraining(codes=3, width=16, epochs=1))
+    quiet = np.zeros(two[0].audio.shape[1], np.float32)
+    codes = out_of_fold_codes(two, fit_lip_basis(two, 3), LipTraining(codes=3, width=16, epochs=1), quiet)
     assert [code.shape for code in codes] == [(60, 3), (60, 3)]
+
+
+class Level(torch.nn.Module):
+    """Hears three numbers of the features in the middle of a window."""
+
+    def forward(self, audio: torch.Tensor) -> torch.Tensor:
+        return audio[:, audio.shape[1] // 2, :3] * 0.3 + 0.5
+
+
+def test_training_draws_the_lips_that_a_take_would_draw(clips: list[Clip]) -> None:
+    """Closed where the sound is silence, and elsewhere as heard with the speaker's habit."""
+    basis, clip, ear = fit_lip_basis(clips, 3), select(clips[0], slice(None)), Level()
+    quiet = np.full(clip.audio.shape[1], 9.0, np.float32)
+    clip.audio = np.where(np.arange(len(clip.audio))[:, None] < len(clip.audio) // 2, quiet, clip.audio)
+    drawn = drawn_codes(ear, basis, clip, quiet)  # type: ignore[arg-type]
+    net = RtGenerator(RtConfig(width=8, fine_width=4, audio_size=clip.audio.shape[1], codes=3, n_refs=2))
+    net.audio_encoder = ear  # type: ignore[assignment]
+    windows = torch.from_numpy(windows_of(clip))
+    net.hear_silence(torch.from_numpy(np.tile(quiet, (windows.shape[1], 1))))
+    lips, speech = (x.numpy() for x in net.hear_lips(windows))
+    seen, closed = np.ones(len(clip), np.bool_), closed_shape(clip.lips)
+    habit = lip_habit(clip.lips, closed, lips, speech[:, 0], seen, basis, clip.header.rate)
+    np.testing.assert_allclose(drawn, lips + habit * speech, atol=1e-5)
+    quarter = len(clip) // 4
+    assert np.abs(drawn[:quarter]).max() < 1e-3
+    assert np.abs(heard_codes(ear, clip)[:quarter]).min() > 1  # type: ignore[arg-type]
 
 
 def test_nothing_to_learn_from_is_refused(clips: list[Clip]) -> None:

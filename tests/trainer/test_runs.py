@@ -185,6 +185,24 @@ def test_weights_learn_to_hear_by_other_features_and_draw_as_before(
         assert torch.equal(getattr(old, name), getattr(new, name)), name
 
 
+def test_weights_that_know_the_speakers_can_go_on_as_if_they_heard_strangers(
+    dataset: Path, base: Path, tmp_path: Path, manager: Manager
+) -> None:
+    words = [*HEAD, "lips.codes=3", "lips.epochs=2", f"train.base={str(base)!r}"]
+    own = train_run(dataset, tmp_path / "own", load_recipe("uncertainty", words), manager)
+    strangers = train_run(
+        dataset, tmp_path / "new", load_recipe("uncertainty", [*words, "lips.strangers=true"]), manager
+    )
+    assert not (tmp_path / "own" / "codes.safetensors").exists()
+    assert (tmp_path / "new" / "codes.safetensors").exists()
+    assert not (tmp_path / "new" / "lips.safetensors").exists(), "what the weights hear stays"
+    networks = [load_checkpoint(path, manager.generator)[1].state_dict() for path in (base, own.model, strangers.model)]
+    differ = {name for name, value in networks[1].items() if not torch.equal(value, networks[2][name])}
+    assert differ
+    kept = [name for name in networks[0] if not name.startswith("uncertainty.")]
+    assert all(torch.equal(networks[0][name], networks[2][name]) for name in kept)
+
+
 def test_a_base_that_cannot_be_gone_on_from_is_refused(
     dataset: Path, base: Path, tmp_path: Path, manager: Manager
 ) -> None:
