@@ -217,10 +217,11 @@ def silent_features(manager: Manager, features: str) -> NDArray[np.float32]:
 def describe_weights(
     network: Generator, architecture: str, features: str, scores: Scores | None, **known: Any
 ) -> CheckpointInfo:
-    """The header of trained weights, with σ calibrated on the held-out pixels that the scores were made from."""
+    """The header of trained weights, with σ calibrated on what the held-out clips look like when they are finished."""
     fitted = None
     if scores is not None and scores.pixels is not None and np.ptp(scores.pixels.sigma) > 0:
-        fitted = fit_calibration(scores.pixels.sigma, scores.pixels.error)
+        shown = scores.pixels.finished_sigma > 0
+        fitted = fit_calibration(scores.pixels.finished_sigma[shown], scores.pixels.finished_error[shown])
     return CheckpointInfo.of(
         network,
         architecture=architecture,
@@ -282,9 +283,9 @@ def _publish(
 ) -> Trained:
     """Score the result on held-out speakers and write the model."""
     network, recipe, base = start.network.cpu().eval(), start.recipe, start.base
-    if progress is not None:
-        progress("scoring", 0, 1)
-    scores = score_network(network, corpus.held_out, load_distance(), size) if corpus.held_out else None
+    scores = None
+    if corpus.held_out:
+        scores = score_network(network, corpus.held_out, load_distance(), size, progress=progress)
     info = describe_weights(
         network,
         recipe.train.architecture,
@@ -296,6 +297,4 @@ def _publish(
         data=corpus.describe() if base is None else f"{base.data}; then {corpus.describe()}",
     )
     save_checkpoint(network, info, run / MODEL)
-    if progress is not None:
-        progress("scoring", 1, 1)
     return Trained(model=run / MODEL, step=step, scores=None if scores is None else replace(scores, pixels=None))

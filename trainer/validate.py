@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from julnet_plugin.model.generator import Generator
     from julnet_plugin.model.syncnet import SyncNet
+    from julnet_plugin.types import ProgressFn
     from trainer.dataset import Clip
     from trainer.distances import PictureDistance
 
@@ -74,6 +75,7 @@ def score_network(
     protocol: Protocol = QUICK,
     keep: list[Rendered] | None = None,
     syncnet: SyncNet | None = None,
+    progress: ProgressFn | None = None,
 ) -> Scores | None:
     """Score a network on clips.
 
@@ -85,6 +87,7 @@ def score_network(
         protocol: how much of each clip.
         keep: gets one frame that was drawn of each clip.
         syncnet: scores lip-sync.
+        progress: `progress("scoring", done, total)` after every clip.
 
     Returns:
         None where no clip is long enough to be judged.
@@ -95,7 +98,10 @@ def score_network(
     lse: dict[str, list[float]] = {"lse_d": [], "truth_lse_d": []}
     pixels: list[PixelSample] = []
     frames = 0
-    for clip in thinned(clips):
+    scored = thinned(clips)
+    for number, clip in enumerate(scored):
+        if progress is not None:
+            progress("scoring", number, len(scored))
         blocks, _ = usable_blocks(clip, protocol)
         if not blocks:
             continue
@@ -111,6 +117,8 @@ def score_network(
                 values += [numbers[name]] if name in numbers else []
         if drawn.pixels is not None:
             pixels.append(drawn.pixels)
+    if progress is not None:
+        progress("scoring", len(scored), len(scored))
     if not frames:
         return None
     sample = joined(pixels) if pixels else None

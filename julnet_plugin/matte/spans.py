@@ -50,8 +50,8 @@ class ReviewSpan:
 
 
 #: Stretches stand out from their take's median. A take whose median frame is expected to be this far off (code values
-#: of 255) is uncertain as a whole, whatever stands out; on validation speakers the mean is 8.
-UNEASY_CV = 12.0
+#: of 255) is uncertain as a whole, whatever stands out; on 24 clips of validation speakers the mean is 6.
+UNEASY_CV = 9.0
 
 
 def typical_cv(levels: Iterable[float]) -> float:
@@ -65,8 +65,8 @@ class SpanSettings:
     """When a stretch is worth a look."""
 
     deviations: float = 2.0  #: robust deviations above the take's median
-    floor_cv: float = 5.0  #: below this expected error nothing is worth a look
-    always_cv: float = 18.0  #: above this everything is, however bad the rest
+    floor_cv: float = 4.0  #: below this expected error nothing is worth a look
+    always_cv: float = 14.0  #: above this everything is, however bad the rest
     bridge_s: float = 0.2  #: spans closer than this become one
     least_s: float = 0.06  #: shorter ones are dropped
     least_excess: float = 0.15  #: and those with less excess error than this, code values times seconds

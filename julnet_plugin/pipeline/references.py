@@ -230,12 +230,27 @@ def cut_references(
     size, tracks = job.engine.info.crop_size, _entire(choices)
     mouths = mouths_of(job, tracks)
     tries = {shot: rehearsal_frames(tracks[shot], mouth.speech) for shot, mouth in mouths.items() if rehearse}
-    wanted = {frame for _, frames in chosen.groups for frame in frames}.union(*tries.values())
-    places = _places(job, plan, tracks, sorted(wanted))
+    kept = {frame for _, frames in chosen.groups for frame in frames}
+    wanted = sorted(kept.union(*tries.values()))
+    places = _places(job, plan, tracks, wanted)
+    # what a shot is tried with: its own references and the frames that are drawn
+    shown = {
+        shot: {f for s, group in chosen.groups for f in group if s == shot and tracks[shot].row(f) is not None} | {*own}
+        for shot, own in tries.items()
+        if own
+    }
     crops: dict[int, NDArray[np.uint16]] = {}
-    for frame in frames_at(plate, sorted(wanted)):
+    gains: dict[int, Float32] = {}
+    for frame in frames_at(plate, wanted):
         crop = frame_crop(frame, job.transform, places[frame.index].plate_from_crop, size)
         crops[frame.index] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
+        for shot in [shot for shot, frames in shown.items() if max(frames) <= frame.index]:
+            seen = {f: Shown(crops[f], places[f].region) for f in sorted(shown.pop(shot))}
+            gain = rehearsed(job, tracks[shot], mouths[shot], seen, tries[shot])
+            if gain is not None:
+                gains[shot] = gain
+            for done in set(tries[shot]) - kept:  # a clip of many shots is not held whole
+                del crops[done]
     rows, lips = [], []
     for group, (shot, frames) in enumerate(chosen.groups):
         mouth = mouths[shot]
@@ -243,13 +258,6 @@ def cut_references(
         for k in np.argsort(inner_gap(shapes), kind="stable"):
             rows.append((shot, group, frames[k]))
             lips.append(np.stack([shapes[k], mouth.closed, mouth.spoken]))
-    gains = {}
-    for shot, frames in tries.items():
-        own = {frame for s, group in chosen.groups for frame in group if s == shot} | set(frames)
-        shown = {f: Shown(crops[f], places[f].region) for f in sorted(own) if tracks[shot].row(f) is not None}
-        gain = rehearsed(job, tracks[shot], mouths[shot], shown, frames)
-        if gain is not None:
-            gains[shot] = gain
     return References(
         shots=np.array([shot for shot, _, _ in rows], np.int64),
         groups=np.array([group for _, group, _ in rows], np.int64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from julnet_plugin.face.tracks import QUALITY, FaceTrack
+from julnet_plugin.media.reader import PlateFrame
 from julnet_plugin.model.lips import inner_gap
-from julnet_plugin.pipeline import mouths
+from julnet_plugin.pipeline import mouths, references
+from julnet_plugin.pipeline.cropdata import Plan
 from julnet_plugin.pipeline.mouths import Mouth, Speech
 from julnet_plugin.pipeline.rehearsal import (
     GRID,
@@ -145,9 +148,9 @@ def test_what_is_drawn_is_heard_on_its_own_frame_and_never_seen_near_it(monkeypa
     mouth = Mouth(closed=closed, spoken=closed, speech=speech(track, lag=2))
     gain = rehearsed(job, track, mouth, shown, frames[:4])
     assert [row for _, row in engine.asked] == [2, 22, 42, 62]
-    for (references, _), frame in zip(engine.asked, frames[:4], strict=True):
-        assert set(references) <= set(frames)
-        assert min(abs(f - frame) for f in references) >= RATE
+    for (lent, _), frame in zip(engine.asked, frames[:4], strict=True):
+        assert set(lent) <= set(frames)
+        assert min(abs(f - frame) for f in lent) >= RATE
     assert gain is not None
     wrong = np.mean([abs(0.5 - f / 1000) for f in frames[:4]]) / 0.05
     middle = gain[GRID // 2, GRID // 2]
@@ -156,3 +159,69 @@ def test_what_is_drawn_is_heard_on_its_own_frame_and_never_seen_near_it(monkeypa
     assert rehearsed(job, track, mouth, few, frames[:3]) is None
     silent = Mouth(closed=closed, spoken=closed)
     assert rehearsed(job, track, silent, shown, frames[:4]) is None
+
+
+class Plate:
+    """Frames whose pixels say which they are, and which of them were read."""
+
+    def __init__(self) -> None:
+        self.read: list[int] = []
+
+    def frames(self, span: FrameRange) -> Any:
+        for index in range(span.start, span.stop):
+            self.read.append(index)
+            yield PlateFrame(index, index / RATE, rgb=np.full((208, 160, 3), index % 256, np.uint8))
+
+    def frame(self, index: int) -> Any:
+        return next(iter(self.frames(FrameRange(start=index, stop=index + 1))))
+
+
+def test_every_shot_is_tried_with_its_own_frames_in_the_pass_that_reads_its_references(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tracks = {0: face(monkeypatch, 100), 1: face(monkeypatch, 100)}
+    tracks[1] = replace(tracks[1], shot=1, frames=FrameRange(start=START + 100, stop=START + 200))
+    monkeypatch.setattr(references, "lips_in_face", mouths.lips_in_face)
+    closed = np.zeros((48, 3), np.float32)
+    heard = {shot: Mouth(closed=closed, spoken=closed, speech=speech(track)) for shot, track in tracks.items()}
+    monkeypatch.setattr(references, "mouths_of", lambda job, tracks: heard)
+    tried: dict[int, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+
+    def try_out(job: Any, track: FaceTrack, mouth: Mouth, shown: dict[int, Shown], frames: Any) -> Any:
+        assert all((shown[f].crop == np.uint16(round(f % 256 / 255 * 65535))).all() for f in shown)
+        tried[track.shot] = tuple(shown), tuple(frames)
+        return None if track.shot else np.full((GRID, GRID), 1.5, np.float32)
+
+    monkeypatch.setattr(references, "rehearsed", try_out)
+    count = 200
+    plan = Plan(
+        plate_from_crop=np.tile(np.array([[0.5, 0, 0], [0, 0.5, 0]]), (count, 1, 1)),
+        region=np.tile(SQUARE, (count, 1, 1)), weight=np.ones(count, np.float32),
+        shot=np.repeat(np.arange(2, dtype=np.int32), 100), mouth_px=np.full(count, 128.0),
+        angles=np.zeros((count, 3)), found=np.ones(count, np.bool_), sharpness=np.ones(count, np.float32),
+        covered=np.zeros(count, np.float32),
+    )  # fmt: skip
+    job: Any = SimpleNamespace(
+        engine=Engine(), frames=FrameRange(start=START, stop=START + count), info=SimpleNamespace(rate=RATE),
+        transform=SimpleNamespace(to_display=lambda pixels: np.asarray(pixels, np.float32) / 255),
+    )  # fmt: skip
+    choices: Any = [SimpleNamespace(shot=s, track=SimpleNamespace(entire=t)) for s, t in tracks.items()]
+    own = {0: (60, 90, 120), 1: (155, 201, 230)}
+    chosen = references.Chosen(groups=tuple(own.items()), of_frame=np.repeat([0, 1], 100).astype(np.int32))
+    plate = Plate()
+    found = references.cut_references(job, plate, plan, choices, chosen)  # type: ignore[arg-type]
+    for shot, track in tracks.items():
+        frames = rehearsal_frames(track, heard[shot].speech)
+        assert tried[shot] == (tuple(sorted({*frames, *own[shot]})), frames)
+    assert found.rehearsed.tolist() == [0]
+    gain = found.gain_of(0)
+    assert gain is not None
+    assert (gain == 1.5).all()
+    assert found.gain_of(1) is None
+    assert sorted(found.frames_of(0)) == sorted(own[0])
+    assert len(found.images) == 6
+    tried.clear()
+    plain = references.cut_references(job, Plate(), plan, choices, chosen, rehearse=False)  # type: ignore[arg-type]
+    assert not tried
+    assert np.array_equal(plain.images, found.images)
+    assert plain.gain_of(0) is None

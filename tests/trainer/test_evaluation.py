@@ -344,6 +344,19 @@ def test_a_network_in_memory_gets_references_sound_and_mask_as_it_will_in_the_ef
     assert deaf.sigma[0, 0, 0] == pytest.approx(1.0)
 
 
+def test_the_finished_picture_errs_by_no_more_of_what_was_drawn_than_it_shows() -> None:
+    clip = make_clip("f", "f", 3.0)
+    pixels = render_clip(clip, Honest(), plan_blocks(clip.times_s)).pixels
+    assert pixels is not None
+    shown = pixels.finished_sigma / pixels.sigma
+    assert shown.max() <= 1 + 1e-5
+    assert (shown > 0.999).mean() > 0.3
+    assert (shown < 0.5).any()
+    whole = shown > 0.999  # there only the colour of the rim was matched
+    assert pixels.finished_error[whole].mean() == pytest.approx(pixels.error[whole].mean(), rel=0.1)
+    assert pixels.finished_error[shown < 0.5].mean() < 0.7 * pixels.error[shown < 0.5].mean()
+
+
 class Grey(Generator):
     """Hears the opening of `make_clip`'s mouth, paints grey whatever it hears, and says σ = 0.1 everywhere."""
 

@@ -126,6 +126,11 @@ def _uncertainty(u: Table) -> list[str]:
             *_row("error_share_of_square", pooled, gradient, motion),
             f"the error itself: {number(pooled['error_share_of_square_at_best'], 3)}",
         ],
+        [
+            "the same, of the finished picture ↑",
+            *(number(u["finished"]["error_share_of_square"], 3), NOTHING, NOTHING),
+            f"the error itself: {number(u['finished']['error_share_of_square_at_best'], 3)}",
+        ],
     ]
     covered = [
         [title, *(percent(v, 1) for v in u["intervals"][key].values())]

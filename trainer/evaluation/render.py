@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from julnet_plugin.compose.rim import plate_sides, rim_offset
+from julnet_plugin.face.crop import coverage
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices
 from trainer.evaluation.methods import ClipView, Method
@@ -28,6 +30,8 @@ class PixelSample:
     error: Float32
     gradient: Float32  #: size of the brightness gradient of the drawn picture
     motion: Float32  #: change of the drawn picture over time
+    finished_sigma: Float32  #: σ of the finished picture, as a take delivers it
+    finished_error: Float32  #: error of the finished picture: in the plate's colour, laid in through the coverage
 
 
 @dataclass(slots=True)
@@ -103,8 +107,9 @@ def example_frame(drawn: Rendered) -> Rendered:
 
 def joined(samples: list[PixelSample]) -> PixelSample:
     """Several samples as one."""
-    names = ("sigma", "error", "gradient", "motion")
-    return PixelSample(*(np.concatenate([cast("Float32", getattr(s, n)) for s in samples]) for n in names))
+    return PixelSample(
+        *(np.concatenate([cast("Float32", getattr(s, f.name)) for s in samples]) for f in fields(PixelSample))
+    )
 
 
 def _render_block(view: ClipView, method: Method, block: Block, audio: Float32) -> Rendered:
@@ -121,7 +126,7 @@ def _render_block(view: ClipView, method: Method, block: Block, audio: Float32) 
         mask=mask,
         frame_sigma=_per_frame(sigma, mask, area),
         frame_error=_per_frame(error, mask, area),
-        pixels=None if sigma is None else _sample_pixels(drawn.image, sigma, error, mask),
+        pixels=None if sigma is None else _sample_pixels(view, block, drawn.image, truth, sigma, error, mask),
         example=None if sigma is None else sigma[len(sigma) // 2],
     )
 
@@ -132,14 +137,39 @@ def _per_frame(values: Float32 | None, mask: NDArray[np.bool_], area: NDArray[np
     return np.asarray((values * mask).sum(axis=(1, 2)) / area, np.float32)
 
 
-def _sample_pixels(image: Float32, sigma: Float32, error: Float32, mask: NDArray[np.bool_]) -> PixelSample:
-    maps = (sigma, error, gradient_doubt(image), temporal_doubt(image))
+def _sample_pixels(
+    view: ClipView,
+    block: Block,
+    image: Float32,
+    truth: Float32,
+    sigma: Float32,
+    error: Float32,
+    mask: NDArray[np.bool_],
+) -> PixelSample:
+    regions = view.clip.region[block.frames]
+    finished = [_finished(*frame) for frame in zip(regions, image, truth, sigma, strict=True)]
+    finished_sigma, finished_error = (np.stack(values) for values in zip(*finished, strict=True))
+    maps = (sigma, error, gradient_doubt(image), temporal_doubt(image), finished_sigma, finished_error)
     picked = []
     for k in range(len(mask)):
         inside = np.flatnonzero(mask[k])
         index = inside[evenly_spaced(len(inside), PIXELS_PER_FRAME)]
         picked.append([np.asarray(m[k].reshape(-1)[index], np.float32) for m in maps])
     return PixelSample(*(np.concatenate(column) for column in zip(*picked, strict=True)))
+
+
+def _finished(region: Float32, image: Float32, truth: Float32, sigma: Float32) -> tuple[Float32, Float32]:
+    """σ and error (h, w) of one finished frame; see `pipeline.takedata` and `compose.paste`.
+
+    Shape:
+        region: (P, 2), see `dataset.Clip`.
+        image, truth: (h, w, 3).
+        sigma: (h, w).
+    """
+    inside = coverage(region, (sigma.shape[0], sigma.shape[1]))
+    shown = inside * (1 - plate_sides(inside, sigma))
+    error = np.abs(image + rim_offset(image, truth, inside, sigma) - truth).mean(axis=-1)
+    return np.asarray(sigma * shown, np.float32), np.asarray(error * shown, np.float32)
 
 
 def _to_bytes(pictures: Float32) -> Bytes:

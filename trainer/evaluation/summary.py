@@ -122,6 +122,8 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = 
     given = sigma if known is None else known.apply(sigma)
     frame_sigma = np.concatenate([s.frame_sigma for s in samples]).astype(np.float64)
     frame_error = np.concatenate([s.frame_error for s in samples]).astype(np.float64)
+    shown = pixels.finished_sigma > 0
+    finished = pixels.finished_sigma[shown], pixels.finished_error[shown]
     per_speaker = {
         who: asdict(um.uncertainty_scores(s, e)) for who, (s, e) in _sigma_by_speaker(samples, known).items()
     }
@@ -145,6 +147,10 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = 
             "error_share_of_square": um.error_share(given, error, tenth),
             "error_share_of_square_at_best": um.error_share(error, error, tenth),
         },
+        "finished": {
+            "error_share_of_square": um.error_share(pixels.finished_sigma, pixels.finished_error, tenth),
+            "error_share_of_square_at_best": um.error_share(pixels.finished_error, pixels.finished_error, tenth),
+        },
         "over_speakers": {
             name: _estimate(over_speakers({who: [float(v[name])] for who, v in per_speaker.items()}))
             for name in ("spearman", "spearman_ceiling", "ause", "ause_constant", "error_share_top10")
@@ -156,9 +162,9 @@ def summarise_sigma(samples: Sequence[SigmaSample], known: Calibration | None = 
             "spearman": um.spearman(frame_sigma, frame_error),
             "error_of_top10_over_rest": _top_frames(frame_sigma, frame_error),
         },
-        "intervals": _intervals(samples, given, error),
+        "intervals": _intervals(samples, known, *finished),
         "curves": _curves(sigma, pixels.gradient, pixels.motion, error),
-        "calibration_fitted_here": fit_calibration(sigma, error).to_json(),
+        "calibration_fitted_here": fit_calibration(*finished).to_json(),
         "per_speaker": per_speaker,
     }
 
@@ -189,10 +195,16 @@ def _top_frames(sigma: um.Float64, error: um.Float64) -> float:
     return float(error[order[-top:]].mean() / rest.mean()) if len(rest) and rest.mean() > 0 else float("nan")
 
 
-def _intervals(samples: Sequence[SigmaSample], given: um.Floats, error: um.Floats) -> Table:
-    """Coverage of nominal intervals: as given, and after a calibration that was fitted on the *other* speakers."""
+def _intervals(samples: Sequence[SigmaSample], known: Calibration | None, sigma: um.Floats, error: um.Floats) -> Table:
+    """Coverage of nominal intervals of the finished picture: as given, and as fitted on the *other* speakers."""
+    given = sigma if known is None else known.apply(sigma)
     table: Table = {"as_given": {f"{q:g}": um.laplace_coverage(error, given, q) for q in LEVELS}}
-    speakers = _sigma_by_speaker(samples, None)
+    speakers = {}
+    for who in dict.fromkeys(s.speaker for s in samples):
+        own = joined([s.pixels for s in samples if s.speaker == who])
+        shown = own.finished_sigma > 0
+        if shown.any():
+            speakers[who] = own.finished_sigma[shown], own.finished_error[shown]
     if len(speakers) < 2:
         return table
     laplace: dict[str, list[float]] = {f"{q:g}": [] for q in LEVELS}
