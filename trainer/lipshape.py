@@ -206,7 +206,7 @@ def drawn_codes(net: Ear, basis: LipBasis, clip: Clip, quiet: NDArray[np.float32
     lips, speech = (x.numpy() for x in closed_in_silence(torch.from_numpy(heard_codes(net, clip)), rest))
     seen = np.ones(len(clip), np.bool_)
     habit = lip_habit(clip.lips, closed_shape(clip.lips), lips, speech[:, 0], seen, basis, clip.header.rate)
-    return np.asarray(lips + habit * speech, np.float32)
+    return np.asarray(lips + habit.shape * speech, np.float32)
 
 
 def out_of_fold_codes(

@@ -103,6 +103,11 @@ def plate_sides(region: Float32, sigma: Float32) -> Float32:
     return np.asarray(np.where(np.isin(labels, at_edge[at_edge > 0]), kept, 0), np.float32)
 
 
+def shown_share(region: Float32, sigma: Float32) -> Float32:
+    """Share of the drawn picture that the finished one shows, before anybody's matte; shapes as in `plate_sides`."""
+    return np.asarray(region * (1 - plate_sides(region, sigma)), np.float32)
+
+
 def _smoothstep(x: Float32, low: float, high: float) -> Float32:
     t = np.clip((x - low) / (high - low), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -8,7 +8,7 @@ spoken with it; but for what of it would bring the lips together, so that everyt
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,14 @@ _PRIOR_S = 2.0  #: speech after which half of what was measured is believed
 _STRANGER, _SPEAKER = 0.25, 0.5  #: correlation of heard and shown openings up to which nothing, from which all counts
 
 
+class Habit(NamedTuple):
+    """What a person's own speech shows of them."""
+
+    shape: Float32  #: (K,) to add to a lip shape; zeros where nothing is known
+    theirs: float  #: how surely they are the one who is heard, in [0, 1]
+    lag: int  #: frames from their lips to the sound
+
+
 def lip_habit(
     lips: NDArray[np.floating[Any]],
     closed: NDArray[np.floating[Any]],
@@ -30,7 +38,7 @@ def lip_habit(
     seen: NDArray[np.bool_],
     basis: LipBasis,
     rate_hz: float,
-) -> Float32:
+) -> Habit:
     """The habit of one person, drawn to none where little speech, or not theirs, was heard.
 
     Args:
@@ -47,37 +55,20 @@ def lip_habit(
         closed: (48, 3).
         heard: (T, K).
         speech, seen: (T,).
-        returns: (K,) to add to a lip shape; zeros where nothing is known.
     """
     weight = np.where(seen, speech, 0).astype(np.float64)
     frames = float(weight.sum())
     if frames < 1:
-        return np.zeros(heard.shape[1], np.float32)
+        return Habit(np.zeros(heard.shape[1], np.float32), 0.0, 0)
     away = np.where(seen[:, None], basis.encode(lips, closed) - heard, 0)
     mean = weight @ away / frames
     length_s = frames / rate_hz
-    theirs, _ = whose_speech(lips, closed, heard, seen, basis, rate_hz)
-    habit = mean * theirs * length_s / (length_s + _PRIOR_S)
-    return np.asarray(_not_mumbling(habit, basis), np.float32)
-
-
-def whose_speech(
-    lips: NDArray[np.floating[Any]],
-    closed: NDArray[np.floating[Any]],
-    heard: Float32,
-    seen: NDArray[np.bool_],
-    basis: LipBasis,
-    rate_hz: float,
-) -> tuple[float, int]:
-    """How surely the speech is that of the person who is seen, in [0, 1], and how many frames after the lips it is.
-
-    Args and shapes:
-        as `lip_habit`; at least one frame is seen.
-    """
     shown, asked = inner_gap(lips), inner_gap(closed + basis.decode(heard))
     rows = np.flatnonzero(seen)
     agreement, lag = best_correlation(shown[rows], asked, rows, rate_hz)
-    return float(np.clip((agreement - _STRANGER) / (_SPEAKER - _STRANGER), 0, 1)), lag
+    theirs = float(np.clip((agreement - _STRANGER) / (_SPEAKER - _STRANGER), 0, 1))
+    habit = mean * theirs * length_s / (length_s + _PRIOR_S)
+    return Habit(np.asarray(_not_mumbling(habit, basis), np.float32), theirs, lag)
 
 
 def _not_mumbling(habit: NDArray[np.float64], basis: LipBasis) -> NDArray[np.float64]:

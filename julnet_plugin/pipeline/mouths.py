@@ -109,7 +109,7 @@ def _listened(
     job: Job, track: FaceTrack, frames: FrameRange, mouth: Mouth, samples: Float32, times_s: NDArray[np.float64]
 ) -> Mouth:
     """A mouth with what some frames and their sound show of how the person speaks."""
-    from julnet_plugin.pipeline.habit import lip_habit, whose_speech
+    from julnet_plugin.pipeline.habit import lip_habit
 
     rows = slice(frames.start - track.frames.start, frames.stop - track.frames.start)
     landmarks, seen = track.landmarks[rows], track.found[rows]
@@ -120,11 +120,10 @@ def _listened(
         return mouth
     lips = np.broadcast_to(mouth.closed, (len(seen), *mouth.closed.shape)).copy()
     lips[seen] = lips_in_face(landmarks[seen])
-    rate_hz = float(job.info.rate)
-    theirs, lag = whose_speech(lips, mouth.closed, heard[0], seen, basis, rate_hz)
-    habit = job.settings.mouth.habit * lip_habit(lips, mouth.closed, *heard, seen, basis, rate_hz)
+    habit = lip_habit(lips, mouth.closed, *heard, seen, basis, float(job.info.rate))
+    moved = basis.decode(job.settings.mouth.habit * habit.shape[None])[0]
     return replace(
         mouth,
-        spoken=np.asarray(mouth.closed + basis.decode(habit[None])[0], np.float32),
-        speech=Speech(frames=frames, sound=sound, times_s=times_s, theirs=theirs, lag=lag),
+        spoken=np.asarray(mouth.closed + moved, np.float32),
+        speech=Speech(frames=frames, sound=sound, times_s=times_s, theirs=habit.theirs, lag=habit.lag),
     )

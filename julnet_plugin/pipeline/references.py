@@ -16,7 +16,7 @@ from julnet_plugin.errors import SettingsError, TakeError
 from julnet_plugin.pipeline.cropdata import PLAN, Plan, read_arrays, write_arrays
 from julnet_plugin.pipeline.mouths import lips_in_face, mouths_of
 from julnet_plugin.pipeline.plates import frames_at
-from julnet_plugin.pipeline.rehearsal import GRID, Shown, rehearsal_frames, rehearsed
+from julnet_plugin.pipeline.rehearsal import GRID, Rehearsals, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -229,28 +229,18 @@ def cut_references(
 
     size, tracks = job.engine.info.crop_size, _entire(choices)
     mouths = mouths_of(job, tracks)
-    tries = {shot: rehearsal_frames(tracks[shot], mouth.speech) for shot, mouth in mouths.items() if rehearse}
     kept = {frame for _, frames in chosen.groups for frame in frames}
-    wanted = sorted(kept.union(*tries.values()))
+    trials = Rehearsals(job, tracks, mouths if rehearse else {}, chosen.groups)
+    wanted = sorted(kept | trials.frames)
     places = _places(job, plan, tracks, wanted)
-    # what a shot is tried with: its own references and the frames that are drawn
-    shown = {
-        shot: {f for s, group in chosen.groups for f in group if s == shot and tracks[shot].row(f) is not None} | {*own}
-        for shot, own in tries.items()
-        if own
-    }
     crops: dict[int, NDArray[np.uint16]] = {}
-    gains: dict[int, Float32] = {}
     for frame in frames_at(plate, wanted):
-        crop = frame_crop(frame, job.transform, places[frame.index].plate_from_crop, size)
-        crops[frame.index] = np.rint(np.clip(crop, 0, 1) * 65535).astype(np.uint16)
-        for shot in [shot for shot, frames in shown.items() if max(frames) <= frame.index]:
-            seen = {f: Shown(crops[f], places[f].region) for f in sorted(shown.pop(shot))}
-            gain = rehearsed(job, tracks[shot], mouths[shot], seen, tries[shot])
-            if gain is not None:
-                gains[shot] = gain
-            for done in set(tries[shot]) - kept:  # a clip of many shots is not held whole
-                del crops[done]
+        place = places[frame.index]
+        seen = np.clip(frame_crop(frame, job.transform, place.plate_from_crop, size), 0, 1)
+        crop = np.rint(seen * 65535).astype(np.uint16)
+        if frame.index in kept:
+            crops[frame.index] = crop
+        trials.see(frame.index, Shown(crop, place.region))
     rows, lips = [], []
     for group, (shot, frames) in enumerate(chosen.groups):
         mouth = mouths[shot]
@@ -266,8 +256,8 @@ def cut_references(
         images=np.stack([crops[frame] for _, _, frame in rows]) if rows else np.zeros((0, *size, 3), np.uint16),
         lips=np.stack(lips) if lips else np.zeros((0, 3, len(SHAPE_POINTS), 3), np.float32),
         angles=np.stack([places[frame].angles for _, _, frame in rows]) if rows else np.zeros((0, 3)),
-        rehearsed=np.array(list(gains), np.int64),
-        gains=np.stack(list(gains.values())) if gains else np.zeros((0, GRID, GRID), np.float32),
+        rehearsed=np.array(list(trials.gains), np.int64),
+        gains=np.array(list(trials.gains.values()), np.float32).reshape(-1, GRID, GRID),
     )
 
 

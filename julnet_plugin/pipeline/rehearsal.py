@@ -19,7 +19,7 @@ from julnet_plugin.face.crop import mouth_square, region_mask
 from julnet_plugin.face.references import CLEAR, around, choose_references
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from julnet_plugin.face.tracks import FaceTrack
     from julnet_plugin.pipeline.inputs import Job
@@ -155,3 +155,44 @@ def rehearsed(
         errors.append(in_cells(np.abs(drawn.image[0] - truth).mean(axis=-1) * mask))
         sigmas.append(in_cells(drawn.sigma[0]))
     return sigma_gain(np.stack(errors), np.stack(sigmas), mouth.speech.theirs) if errors else None
+
+
+class Rehearsals:
+    """Tries every shot of a clip as soon as all that it is tried with was read: a clip of many is never held whole.
+
+    Args:
+        job: what is rendered; its engine forgets the references that it was given last.
+        tracks: the face in each shot.
+        mouths: of the shots that are to be tried.
+        groups: shots and their reference frames, which a shot's frames may borrow from too.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        tracks: Mapping[int, FaceTrack],
+        mouths: Mapping[int, Mouth],
+        groups: Iterable[tuple[int, Sequence[int]]],
+    ) -> None:
+        self._job, self._tracks, self._mouths = job, tracks, mouths
+        self._drawn = {s: own for s, m in mouths.items() if (own := rehearsal_frames(tracks[s], m.speech))}
+        self._needed = {shot: set(own) for shot, own in self._drawn.items()}
+        for shot, frames in groups:
+            if shot in self._needed:
+                self._needed[shot].update(f for f in frames if tracks[shot].row(f) is not None)
+        self._shown: dict[int, Shown] = {}
+        self.gains: dict[int, Float32] = {}  #: (GRID, GRID) of each shot that could be tried
+        self.frames = {frame for own in self._drawn.values() for frame in own}  #: to be read besides the references
+
+    def see(self, frame: int, shown: Shown) -> None:
+        """Take one of the frames, which come in order; others are passed over."""
+        if any(frame in needed for needed in self._needed.values()):
+            self._shown[frame] = shown
+        for shot in [shot for shot, needed in self._needed.items() if max(needed) <= frame]:
+            needed = self._needed.pop(shot)
+            seen = {f: self._shown[f] for f in sorted(needed)}
+            gain = rehearsed(self._job, self._tracks[shot], self._mouths[shot], seen, self._drawn[shot])
+            if gain is not None:
+                self.gains[shot] = gain
+            for done in needed.difference(*self._needed.values()):
+                del self._shown[done]

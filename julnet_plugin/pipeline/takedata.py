@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.compose.rim import plate_sides
+from julnet_plugin.compose.rim import shown_share
 from julnet_plugin.errors import TakeError
 from julnet_plugin.matte.follow import LandmarkFollower
 from julnet_plugin.pipeline.cropdata import DATA, PLAN, CropChunk, Plan, chunk_name, read_arrays
@@ -200,8 +200,8 @@ class TakeData:
 
     def _coverage(self, frame: int) -> Float32:
         region, sigma = self._region(frame), self.drawn_sigma(frame)
-        kept = 0 if sigma is None else plate_sides(region, sigma)
-        return np.asarray(region * (1 - kept) * self.plan.weight[self.position(frame)], np.float32)
+        shown = region if sigma is None else shown_share(region, sigma)
+        return np.asarray(shown * self.plan.weight[self.position(frame)], np.float32)
 
     def _remembered(self, known: OrderedDict[int, Float32], frame: int, make: Callable[[], Float32]) -> Float32:
         """A map of a frame, made unless it was asked for lately."""

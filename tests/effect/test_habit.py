@@ -46,7 +46,7 @@ def habit_of(
 ) -> NDArray[np.float32]:
     known = {"speech": np.ones(len(heard), np.float32), "seen": np.ones(len(heard), np.bool_), **changes}
     lips = shown_lips(codes)
-    return lip_habit(lips, CLOSED, heard, known["speech"], known["seen"], BASIS, RATE)  # type: ignore[arg-type]
+    return lip_habit(lips, CLOSED, heard, known["speech"], known["seen"], BASIS, RATE).shape  # type: ignore[arg-type]
 
 
 @given(st.integers(25, 2000))

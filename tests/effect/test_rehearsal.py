@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from julnet_plugin.face.tracks import QUALITY, FaceTrack
 from julnet_plugin.media.reader import PlateFrame
 from julnet_plugin.model.lips import inner_gap
-from julnet_plugin.pipeline import mouths, references
+from julnet_plugin.pipeline import mouths, references, rehearsal
 from julnet_plugin.pipeline.cropdata import Plan
 from julnet_plugin.pipeline.mouths import Mouth, Speech
 from julnet_plugin.pipeline.rehearsal import (
@@ -192,7 +192,7 @@ def test_every_shot_is_tried_with_its_own_frames_in_the_pass_that_reads_its_refe
         tried[track.shot] = tuple(shown), tuple(frames)
         return None if track.shot else np.full((GRID, GRID), 1.5, np.float32)
 
-    monkeypatch.setattr(references, "rehearsed", try_out)
+    monkeypatch.setattr(rehearsal, "rehearsed", try_out)
     count = 200
     plan = Plan(
         plate_from_crop=np.tile(np.array([[0.5, 0, 0], [0, 0.5, 0]]), (count, 1, 1)),
@@ -225,3 +225,25 @@ def test_every_shot_is_tried_with_its_own_frames_in_the_pass_that_reads_its_refe
     assert not tried
     assert np.array_equal(plain.images, found.images)
     assert plain.gain_of(0) is None
+
+
+def test_no_more_than_one_shot_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    tracks = {
+        shot: replace(face(monkeypatch, 100), shot=shot, frames=FrameRange(start=100 * shot, stop=100 * shot + 100))
+        for shot in range(4)
+    }
+    closed = np.zeros((48, 3), np.float32)
+    heard = {shot: Mouth(closed=closed, spoken=closed, speech=speech(track)) for shot, track in tracks.items()}
+    held: list[int] = []
+    monkeypatch.setattr(rehearsal, "rehearsed", lambda job, track, mouth, shown, frames: held.append(len(shown)))
+    groups = [(shot, (100 * shot + 3, 100 * shot + 50)) for shot in tracks]
+    trials = rehearsal.Rehearsals(SimpleNamespace(), tracks, heard, groups)  # type: ignore[arg-type]
+    blank = Shown(np.zeros((*SIZE, 3), np.uint16), SQUARE)
+    most = 0
+    for frame in range(400):  # also frames that nobody asked for
+        trials.see(frame, blank)
+        most = max(most, len(trials._shown))
+    assert held == [10] * 4
+    assert most < 10
+    assert not trials._shown
+    assert not trials.gains

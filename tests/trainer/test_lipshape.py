@@ -162,7 +162,7 @@ def test_training_draws_the_lips_that_a_take_would_draw(clips: list[Clip]) -> No
     net.hear_silence(torch.from_numpy(np.tile(quiet, (windows.shape[1], 1))))
     lips, speech = (x.numpy() for x in net.hear_lips(windows))
     seen, closed = np.ones(len(clip), np.bool_), closed_shape(clip.lips)
-    habit = lip_habit(clip.lips, closed, lips, speech[:, 0], seen, basis, clip.header.rate)
+    habit = lip_habit(clip.lips, closed, lips, speech[:, 0], seen, basis, clip.header.rate).shape
     np.testing.assert_allclose(drawn, lips + habit * speech, atol=1e-5)
     quarter = len(clip) // 4
     assert np.abs(drawn[:quarter]).max() < 1e-3

@@ -17,7 +17,7 @@ from julnet_plugin.model.engine import Engine
 from julnet_plugin.model.generator import Generator
 from julnet_plugin.model.lips import LipBasis, closed_shape
 from julnet_plugin.model.rt import RtGenerator
-from julnet_plugin.pipeline.habit import lip_habit, whose_speech
+from julnet_plugin.pipeline.habit import Habit, lip_habit
 from julnet_plugin.pipeline.rehearsal import GAP_S, GRID, in_cells, over_crop, sigma_gain, spread_out
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices, choose_references, nearest_by_lips
@@ -114,35 +114,34 @@ class _ReferenceMethod(ABC):
             return self._drawn(view, block, audio, None)
         if self._heard is None or self._heard.clip is not view.clip:
             self._heard = self._listen(view)
-        drawn, heard = self._drawn(view, block, audio, self._heard.lips), self._heard
-        if heard.lips is None or drawn.sigma is None or drawn.error is None:
+        heard = self._heard
+        habit = self._habit(view.clip, block, heard.lips)
+        drawn = self._drawn(view, block, audio, habit)
+        if habit is None or drawn.sigma is None or drawn.error is None:
             return drawn
         allowed = np.isin(heard.frames, block.allowed)
-        share = self._habit(view.clip, block, heard.lips)[1]
-        gain = over_crop(sigma_gain(heard.error[allowed], heard.sigma[allowed], share), self.size)
+        gain = over_crop(sigma_gain(heard.error[allowed], heard.sigma[allowed], habit.theirs), self.size)
         return replace(drawn, sigma=np.minimum(drawn.sigma * gain, 1), error=np.minimum(drawn.error * gain, 1))
 
-    def _drawn(self, view: ClipView, block: Block, audio: Float32, heard: tuple[Float32, Float32] | None) -> Drawn:
+    def _drawn(self, view: ClipView, block: Block, audio: Float32, habit: Habit | None) -> Drawn:
         """Draw a block; σ is what the network says."""
         chosen = choose_references(view.clip, block, self.n_refs)
         references, lips = view.pictures(chosen), reference_lips(view.clip, block, chosen)
         mask = view.masks(block.frames)
-        if heard is not None and self.basis is not None:
-            habit = self._habit(view.clip, block, heard)[0]
-            spoken = lips[-1] + self.basis.decode(habit[None])[0]
+        if habit is not None and self.basis is not None:
+            spoken = lips[-1] + self.basis.decode(habit.shape[None])[0]
             lips = np.concatenate([lips, spoken[None].astype(np.float32)])
         masked = view.pictures(block.frames) * (1 - mask[..., None])
         return self._generate(references, lips, masked, mask, np.ascontiguousarray(audio, np.float32))
 
-    def _habit(self, clip: Clip, block: Block, heard: tuple[Float32, Float32]) -> tuple[Float32, float]:
-        """How the speaker holds the lips in speech (K,), and how surely it is they who speak; from allowed frames."""
-        assert self.basis is not None
+    def _habit(self, clip: Clip, block: Block, heard: tuple[Float32, Float32] | None) -> Habit | None:
+        """How the speaker holds the lips in speech, from frames that the block may see."""
+        if heard is None or self.basis is None:
+            return None
         seen = np.zeros(len(clip), np.bool_)
         seen[block.allowed] = True
         closed = closed_shape(clip.lips[block.allowed])
-        rate_hz = clip.header.rate
-        habit = lip_habit(clip.lips, closed, *heard, seen, self.basis, rate_hz)
-        return habit, whose_speech(clip.lips, closed, heard[0], seen, self.basis, rate_hz)[0]
+        return lip_habit(clip.lips, closed, *heard, seen, self.basis, clip.header.rate)
 
     def _listen(self, view: ClipView) -> _Heard:
         """Hear a clip, and draw some of its frames."""
@@ -154,7 +153,7 @@ class _ReferenceMethod(ABC):
             block = Block(np.array([frame]), allowed)
             if len(allowed) < self.n_refs:
                 continue
-            drawn = self._drawn(view, block, windows[block.frames], lips)
+            drawn = self._drawn(view, block, windows[block.frames], self._habit(clip, block, lips))
             if drawn.sigma is None:
                 break
             wrong = np.abs(drawn.image - view.pictures(block.frames)).mean(axis=-1) * view.masks(block.frames)

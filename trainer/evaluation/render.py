@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from julnet_plugin.compose.rim import plate_sides, rim_offset
+from julnet_plugin.compose.rim import rim_offset, shown_share
 from julnet_plugin.face.crop import coverage
 from trainer.dataset import Clip
 from trainer.evaluation.blocks import Block, Indices
@@ -167,7 +167,7 @@ def _finished(region: Float32, image: Float32, truth: Float32, sigma: Float32) -
         sigma: (h, w).
     """
     inside = coverage(region, (sigma.shape[0], sigma.shape[1]))
-    shown = inside * (1 - plate_sides(inside, sigma))
+    shown = shown_share(inside, sigma)
     error = np.abs(image + rim_offset(image, truth, inside, sigma) - truth).mean(axis=-1)
     return np.asarray(sigma * shown, np.float32), np.asarray(error * shown, np.float32)
 
