@@ -244,14 +244,14 @@ def test_a_melt_that_hangs_is_ended_and_asked_again(
 def test_a_melt_that_only_sleeps_is_ended_sooner_than_one_that_works(
     project: MltSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("host_adapters.mlt.session._ASLEEP_S", 0.3)
+    monkeypatch.setattr("host_adapters.mlt.session._ASLEEP_S", 1.5)  # what works may wait for a busy machine meanwhile
     program = tmp_path / "melt"
     monkeypatch.setenv(MELT_VARIABLE, str(program))
     working = "i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done"
     for what, ended in (
         ("exec sleep 60", False),
         (working, True),
-        ("sleep 1; exit 0", True),
+        ("sleep 3; exit 0", True),
     ):  # the last one has a child
         program.write_text(f"#!/bin/sh\n{what}\n", "utf-8")
         program.chmod(0o755)
